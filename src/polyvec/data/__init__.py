@@ -1,0 +1,1 @@
+"""Where examples come from: folders, Python packages, web pages, benchmark files."""

@@ -1,0 +1,1 @@
+"""Models: opening them, and turning many texts into vectors with them."""

@@ -1,0 +1,246 @@
+"""Turning many texts into vectors, in memory or from file to file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sentence_transformers import SentenceTransformer
+
+from polyvec.console import console, progress_bar
+from polyvec.encoders.loading import load, model_fingerprint
+from polyvec.encoders.precision import inference_dtype
+from polyvec.encoders.text_rows import TextRows, read_rows
+from polyvec.encoders.token_batches import Settings, Task, Vectors, encode_parts
+from polyvec.encoders.vector_files import (
+    SUFFIXES,
+    forget_parts,
+    is_finished,
+    join_parts,
+    open_parts,
+)
+from polyvec.errors import BadInput
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+_CPU_BATCH_TOKENS = 2048
+"""By benchmarks/encode.py: 1,024 to 4,096 are alike, 8,192 leave the caches and are a tenth slower."""
+
+_GPU_BATCH_TOKENS = 32768
+"""About what 128 texts of 256 tokens take, enough to keep a GPU busy in a small memory."""
+
+_PART = 2048
+"""Texts between two savings: some 30 s of work on two CPU cores."""
+
+_PROBES = 16
+_AUTO_FROM = 1024
+"""Fewer texts than this are encoded in float32: measuring bfloat16 would cost what it saves."""
+
+_PROMPT_NAMES = {"query": ("query",), "document": ("document", "passage", "corpus")}
+
+
+def encode(
+    model: SentenceTransformer,
+    texts: Sequence[Any],
+    *,
+    prompt: str | None = None,
+    task: Task | None = None,
+    batch_tokens: int | None = None,
+    normalize: bool = False,
+    precision: Precision = "auto",
+    show_progress: bool = False,
+) -> Vectors:
+    """Turn texts, or whatever else the model takes, into vectors.
+
+    The values are those of ``model.encode`` (to 1e-5 in float32), and do not depend on what else is
+    encoded in the same call. It is faster because texts of like length share a batch, each text is
+    encoded once however often it occurs, and the next texts are tokenised while the model computes.
+
+    Args:
+        model: any sentence-transformers model; it computes where it is.
+        texts: what the model takes; mostly strings.
+        prompt: put before each text; by default the model's prompt for ``task``, or its default.
+        task: ``query`` or ``document``, for models that treat them differently; as ``encode_query``
+            and ``encode_document`` of sentence-transformers do.
+        batch_tokens: most tokens in a batch, padding counted; by default 2,048 on a CPU (the
+            fastest in benchmarks/encode.py), else 32,768.
+        normalize: scale each vector to length 1.
+        precision: number format inside the model. ``auto`` takes bfloat16 for 1,024 texts or more
+            where the processor has it and 16 of them stay within cosine 0.9995 of float32.
+        show_progress: show a progress bar.
+
+    Returns:
+        Shape (number of texts, dimensions), in the order of ``texts``.
+
+    Raises:
+        BadInput: when ``texts`` is a single string.
+
+    Example:
+        >>> from polyvec import load  # doctest: +SKIP
+        >>> encode(load("minilm"), ["a cat", "a dog", "a cat"]).shape  # doctest: +SKIP
+        (3, 384)
+    """
+    if isinstance(texts, str):
+        raise BadInput("encode takes a list of texts, not a single one; give [text]")
+    unique, places = _without_copies(texts)
+    if not unique:
+        return np.empty((0, model.get_embedding_dimension() or 0), np.float32)
+    settings = _settings(
+        model,
+        unique,
+        precision,
+        batch_tokens=batch_tokens,
+        normalize=normalize,
+        prompt=prompt,
+        task=task,
+    )
+    bar = progress_bar()
+    bar.disable = not show_progress
+    with bar:
+        line = bar.add_task("encoding", total=len(unique))
+        [vectors] = encode_parts(model, [unique], settings, partial(bar.advance, line))
+    return vectors if len(unique) == len(texts) else vectors[places]
+
+
+def encode_file(
+    model: str | Path,
+    source: str,
+    out: str | Path,
+    *,
+    text_column: str | None = None,
+    device: str = "auto",
+    normalize: bool = False,
+    precision: Precision = "auto",
+    restart: bool = False,
+) -> None:
+    """Encode the rows of a file, or documents from anywhere, into a file of vectors.
+
+    Work is kept in parts of 2,048 texts: the same call after a kill continues with what is missing.
+
+    Args:
+        model: as for `polyvec.load`.
+        source: a ``.txt`` file with a text a line, a ``.jsonl``, ``.csv``, ``.tsv`` or ``.parquet``
+            table, or any source of documents that `polyvec.adapt` takes.
+        out: ``F.parquet`` with the columns ``id``, ``text`` and ``vector``; or ``F.npy`` with the
+            vectors and ``F.ids.json`` with the ids.
+        text_column: the column of a table that holds the text; found by its name where None.
+        device: as for `polyvec.load`.
+        normalize: scale each vector to length 1.
+        precision: as for `encode`.
+        restart: replace what is there, instead of continuing it.
+
+    Raises:
+        BadInput: when something cannot be read or written, or when ``out`` was begun with another
+            model, input or setting.
+    """
+    out = Path(out)
+    if out.suffix not in SUFFIXES:
+        raise BadInput(f"{out}: cannot write {out.suffix or 'no suffix'}; give F.parquet or F.npy")
+    rows = read_rows(source, text_column)
+    if rows.skipped:
+        first = rows.skipped[0]
+        _say(f"{len(rows.skipped)} left out, the first: {first.where}: {first.reason}")
+    opened = load(model, device)
+    job = {
+        "model": model_fingerprint(opened),
+        "input": _digest(rows),
+        "normalize": normalize,
+        "precision": precision,
+    }
+    if is_finished(out, job) and not restart:
+        forget_parts(out)
+        _say(f"{out} holds these vectors already")
+        return
+    settings = _settings(opened, rows.texts, precision, normalize=normalize)
+    try:
+        _encode_missing(opened, rows, out, job, settings, restart)
+    except OSError as error:
+        place = error.filename or out
+        raise BadInput(
+            f"{place}: {error.strerror or error}; the same command continues once that is mended"
+        ) from error
+
+
+def _encode_missing(
+    model: SentenceTransformer,
+    rows: TextRows,
+    out: Path,
+    job: dict[str, Any],
+    settings: Settings,
+    restart: bool,
+) -> None:
+    texts = [rows.texts[at : at + _PART] for at in range(0, len(rows.texts), _PART)]
+    parts = open_parts(out, job, len(texts), restart=restart)
+    missing = parts.missing()
+    done = len(rows.texts) - sum(len(texts[number]) for number in missing)
+    with progress_bar() as bar:
+        line = bar.add_task("encoding", total=len(rows.texts), completed=done)
+        advance = partial(bar.advance, line)
+        found = encode_parts(model, [texts[number] for number in missing], settings, advance)
+        for number, vectors in zip(missing, found, strict=True):
+            parts.save(number, vectors)
+    join_parts(parts, out, job, rows.ids, rows.texts)
+    forget_parts(out)
+
+
+def _say(message: str) -> None:
+    console.print(message, markup=False, highlight=False, soft_wrap=True)
+
+
+def _digest(rows: TextRows) -> str:
+    digest = hashlib.sha256()
+    for row_id, text in zip(rows.ids, rows.texts, strict=True):
+        digest.update(json.dumps([row_id, text]).encode())
+    return digest.hexdigest()
+
+
+def _settings(
+    model: SentenceTransformer,
+    texts: Sequence[Any],
+    precision: Precision = "auto",
+    *,
+    batch_tokens: int | None = None,
+    normalize: bool = False,
+    prompt: str | None = None,
+    task: Task | None = None,
+) -> Settings:
+    """Settle what `encode` leaves open, for this model, these texts and this processor."""
+    on_cpu = model.device.type == "cpu"
+    return Settings(
+        dtype=_dtype(model, texts, precision),
+        batch_tokens=batch_tokens or (_CPU_BATCH_TOKENS if on_cpu else _GPU_BATCH_TOKENS),
+        normalize=normalize,
+        prompt=_prompt(model, prompt, task),
+        task=task,
+    )
+
+
+def _without_copies(texts: Sequence[Any]) -> tuple[list[Any], NDArray[np.intp]]:
+    """Each text once, and for each of ``texts`` its place there."""
+    if not all(isinstance(text, str) for text in texts):
+        return list(texts), np.arange(len(texts))
+    first: dict[str, int] = {}
+    places = np.fromiter((first.setdefault(text, len(first)) for text in texts), np.intp)
+    return list(first), places
+
+
+def _prompt(model: SentenceTransformer, prompt: str | None, task: Task | None) -> str | None:
+    if prompt is not None:
+        return prompt
+    names = (*_PROMPT_NAMES.get(task or "", ()), model.default_prompt_name or "")
+    return next((model.prompts[name] for name in names if name in model.prompts), None)
+
+
+def _dtype(model: SentenceTransformer, texts: Sequence[Any], precision: Precision) -> torch.dtype:
+    if precision == "auto" and len(texts) >= _AUTO_FROM:
+        return inference_dtype(model, model.device, texts[:: len(texts) // _PROBES])
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise BadInput(f"precision {precision!r}: give auto, float32 or bfloat16")
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32

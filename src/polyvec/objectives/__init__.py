@@ -1,0 +1,1 @@
+"""What is minimised while a model learns."""

@@ -1,0 +1,1 @@
+"""How a model learns: stages that resume, time budgets, hard negatives, batches."""

@@ -1,0 +1,1 @@
+"""Judging: retrieval exams, metrics, intervals."""

@@ -1,0 +1,352 @@
+"""The main job: documents in, a better embedding model for them out, with proof."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sentence_transformers import SentenceTransformer
+
+from polyvec.adaptation.choice import WEIGHTS, choose_weight
+from polyvec.adaptation.examination import MEASURE
+from polyvec.adaptation.merging import interpolate
+from polyvec.adaptation.preparation import BATCH, Prepared, prepare, retention_exams
+from polyvec.adaptation.results import write_results
+from polyvec.console import console
+from polyvec.data.beir import (
+    Judgements,
+    folder_judgements,
+    is_beir_folder,
+    read_beir_corpus,
+    read_judgements,
+)
+from polyvec.data.documents import Document, load_documents, save_documents
+from polyvec.data.sources import read_documents
+from polyvec.data.structure_pairs import Pair
+from polyvec.encoders.loading import installed_base, load, save
+from polyvec.errors import BadInput
+from polyvec.evaluation.exam import Exam, judged_exam
+from polyvec.files import read_json, write_json
+from polyvec.objectives.in_batch_softmax import InBatchSoftmax
+from polyvec.training.fine_tuning import fine_tune
+from polyvec.training.memory import fits_in_memory
+from polyvec.training.pair_mixture import by_task, compose, most_steps
+from polyvec.training.stages import Stages, only_run_in
+from polyvec.training.time_budget import Plan, measure_step, plan_steps
+
+STAGES = ("read", "prepare", "baseline", "plan", "train", "merge", "examine")
+FIRST_USE = {
+    "documents": "read",
+    "text_column": "read",
+    "queries": "prepare",
+    "qrels": "prepare",
+    "seed": "prepare",
+    "retain": "prepare",
+    "base": "baseline",
+    "minutes": "plan",
+    "learning_rate": "plan",
+}
+
+LENGTH = 96
+"""Word pieces of a text that training reads; the exam and the saved model read as many as the base does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What `adapt` gives back.
+
+    Attributes:
+        folder: holds ``model``, ``metrics.json`` and ``report.html``.
+        metrics: the content of ``metrics.json``.
+    """
+
+    folder: Path
+    metrics: dict[str, Any] = field(repr=False)
+
+    @property
+    def kept(self) -> str:
+        """``adapted``, or ``base`` when adaptation did not help on dev."""
+        return str(self.metrics["kept"])
+
+    @property
+    def gain(self) -> dict[str, float]:
+        """Adapted minus base, mean nDCG@10 on the exam: ``value`` and its 95 % interval ``low``, ``high``."""
+        return dict(self.metrics["gain"])
+
+    def model(self, device: str = "auto") -> SentenceTransformer:
+        """Open the resulting model."""
+        return load(self.folder / "model", device)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What was asked for: the options of `adapt` that change its result."""
+
+    documents: str
+    base: str
+    minutes: float
+    queries: str | None
+    qrels: str | None
+    retain: str | None
+    text_column: str | None
+    learning_rate: float
+    seed: int
+
+
+def adapt(
+    documents: str | Path,
+    *,
+    base: str | None = None,
+    minutes: float = 10.0,
+    queries: str | Path | None = None,
+    qrels: str | Path | None = None,
+    retain: str | Path | None = None,
+    text_column: str | None = None,
+    learning_rate: float = 1e-4,
+    out: str | Path = "adapted",
+    device: str = "auto",
+    seed: int = 0,
+    restart: bool = False,
+) -> Result:
+    """Adapt an embedding model to documents without labels, and examine whether it got better.
+
+    Documents are split by document (packages: by package); titles, headings, docstrings and links of the training
+    part become training pairs, those of the test part the exam. The fine-tuned model is merged with its base at the
+    weight that dev prefers among those that forget next to nothing outside the domain.
+
+    Args:
+        documents: folder, file, glob, BEIR folder, ``python:numpy,scipy``, ``python:`` or Hugging Face data set.
+        base: the model to start from; by default the best one installed offline.
+        minutes: wall-clock minutes for training; reading and examining come on top.
+        queries: your own queries (``_id`` and ``text`` in .jsonl, or .tsv), examined instead of the documents'
+            structure; needs ``qrels``.
+        qrels: which documents answer them (BEIR or TREC format).
+        retain: a BEIR folder whose queries must not get worse, besides the built-in check.
+        text_column: the text's column in .jsonl, .csv, .tsv and .parquet files.
+        learning_rate: the highest; the default was chosen on dev of ``python:``.
+        out: the folder for everything that is written; the same call continues what was interrupted there.
+        device: ``auto``, ``cpu``, ``cuda``, ``mps`` …
+        seed: of everything random.
+        restart: forget what an earlier run left in ``out``.
+
+    Returns:
+        The folder and the metrics, as in ``metrics.json``.
+
+    Raises:
+        BadInput: when something given cannot be used; one sentence.
+    """
+    job = Job(
+        documents=str(documents),
+        base=base or installed_base(),
+        minutes=minutes,
+        queries=str(queries) if queries else None,
+        qrels=str(qrels) if qrels else None,
+        retain=str(retain) if retain else None,
+        text_column=text_column,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
+    _refuse_impossible(job)
+    folder = Path(out)
+    with only_run_in(folder):
+        stages = Stages(folder / "stages", STAGES, asdict(job), FIRST_USE, restart=restart)
+        _Adaptation(job, folder, stages, device).run()
+    return Result(folder, read_json(folder / "metrics.json"))
+
+
+def _refuse_impossible(job: Job) -> None:
+    if not 0 < job.minutes < float("inf"):
+        raise BadInput(
+            f"--minutes {job.minutes:g}: nothing can be trained in that; give more than 0, say 10"
+        )
+    if not 0 < job.learning_rate < 1:
+        raise BadInput(
+            f"--learning-rate {job.learning_rate:g}: give a value between 0 and 1, say 1e-4"
+        )
+    if (job.queries is None) != (job.qrels is None):
+        raise BadInput("--queries and --qrels go together: give both or neither")
+
+
+class _Adaptation:
+    """One run: a method a stage, each reading what the earlier ones wrote."""
+
+    def __init__(self, job: Job, folder: Path, stages: Stages, device: str) -> None:
+        self.job = job
+        self.folder = folder
+        self.stages = stages
+        self.device = device
+
+    def run(self) -> None:
+        work: dict[str, tuple[Callable[[Path], None], str]] = {
+            "read": (self.read, f"Reading {self.job.documents}"),
+            "prepare": (self.prepare, "Splitting, and making exams and training pairs"),
+            "baseline": (self.baseline, f"Examining BM25 and {self.job.base}"),
+            "plan": (self.plan, "Measuring how many steps fit"),
+            "train": (self.train, "Training"),
+            "merge": (self.merge, "Choosing how much of it to keep"),
+            "examine": (self.examine, "Examining the result"),
+        }
+        self._load(self.job.base)
+        for name in STAGES:
+            self.stages.run(name, *work[name])
+        write_results(asdict(self.job), self.stages, self.folder, self._load(self.job.base).device)
+
+    def read(self, place: Path) -> None:
+        reading = read_documents(self.job.documents, self.job.text_column)
+        save_documents(reading.documents, place / "documents.jsonl")
+        write_json(place / "skipped.json", [asdict(skipped) for skipped in reading.skipped])
+
+    def prepare(self, place: Path) -> None:
+        documents = load_documents(self.stages.folder / "read" / "documents.jsonl")
+        prepared = prepare(documents, self._judgements({d.id for d in documents}), self.job.seed)
+        choose, report = retention_exams(documents, self.job.seed)
+        if self.job.retain:
+            choose, report = _with_judged(choose, report, Path(self.job.retain))
+        exams = {
+            "dev": prepared.dev,
+            "test": prepared.test,
+            "retention": choose,
+            "retention-test": report,
+        }
+        for name, exam in exams.items():
+            exam.save(place / f"{name}.json")
+        write_json(place / "pairs.json", [asdict(pair) for pair in prepared.pairs])
+        write_json(place / "texts.json", prepared.texts)
+        write_json(place / "facts.json", _facts(documents, prepared))
+
+    def baseline(self, place: Path) -> None:
+        base = self._load(self.job.base)
+        test = self._exam("test")
+        write_json(place / "bm25.json", test.rank_bm25())
+        write_json(place / "base.json", test.rank(base, show_progress=True))
+        retained = self._exam("retention-test")
+        if retained.tasks:
+            write_json(place / "retention.json", retained.rank(base))
+
+    def plan(self, place: Path) -> None:
+        tasks, texts = self._pairs()
+        objective = self._objective(self._load(self.job.base))
+        probe = compose(tasks, texts, BATCH, len(tasks), self.job.seed, together=1)
+        seconds = measure_step(objective, probe, BATCH)
+        plan = plan_steps(self.job.minutes, seconds, BATCH, most_steps(tasks, BATCH))
+        console.print(
+            f"  {plan.steps} steps of {BATCH} pairs, {seconds:.2f} s each", highlight=False
+        )
+        write_json(place / "plan.json", asdict(plan))
+
+    def train(self, place: Path) -> None:
+        plan = Plan(**read_json(self.stages.folder / "plan" / "plan.json"))
+        tasks, texts = self._pairs()
+        rows = compose(tasks, texts, plan.batch, plan.steps, self.job.seed)
+        model = self._load(self.job.base)
+        reads = model.max_seq_length
+        curve = fine_tune(
+            self._objective(model),
+            rows,
+            plan.batch,
+            place,
+            learning_rate=self.job.learning_rate,
+            seconds_per_step=plan.seconds_per_step,
+            seed=self.job.seed,
+            seconds_allowed=60 * self.job.minutes,
+        )
+        model.max_seq_length = reads
+        save(model, place / "model")
+        write_json(place / "curve.json", curve)
+
+    def merge(self, place: Path) -> None:
+        base, tuned = self._load(self.job.base), self._load(self.stages.folder / "train" / "model")
+        dev, retained = self._exam("dev"), self._exam("retention")
+        curve = []
+        for weight in WEIGHTS:
+            path = place / f"weight-{weight:g}.json"
+            if not path.exists():
+                model = interpolate(base, tuned, weight)
+                point = {"weight": weight, "dev": dev(model)[MEASURE]}
+                if retained.tasks:
+                    point["retention"] = retained(model)[MEASURE]
+                write_json(path, point)
+            curve.append(read_json(path))
+            console.print(f"  {_in_words(curve[-1])}", highlight=False)
+        choice = choose_weight(curve)
+        model = interpolate(base, tuned, choice.weight)
+        save(model, place / "model")
+        write_json(
+            place / "merge.json", {"curve": curve, "chosen": choice.weight, "why": choice.why}
+        )
+
+    def examine(self, place: Path) -> None:
+        adapted = self._load(self.stages.folder / "merge" / "model")
+        write_json(place / "adapted.json", self._exam("test").rank(adapted, show_progress=True))
+        retained = self._exam("retention-test")
+        if retained.tasks:
+            write_json(place / "retention.json", retained.rank(adapted))
+
+    def _load(self, name: str | Path) -> SentenceTransformer:
+        return load(name, self.device)
+
+    def _exam(self, name: str) -> Exam:
+        return Exam.load(self.stages.folder / "prepare" / f"{name}.json")
+
+    def _pairs(self) -> tuple[dict[str, list[Pair]], dict[str, str]]:
+        place = self.stages.folder / "prepare"
+        pairs = [Pair(**pair) for pair in read_json(place / "pairs.json")]
+        return by_task(pairs, BATCH, self.job.seed), read_json(place / "texts.json")
+
+    def _judgements(self, document_ids: set[str]) -> Judgements | None:
+        if self.job.queries and self.job.qrels:
+            return read_judgements(Path(self.job.queries), Path(self.job.qrels), document_ids)
+        folder = Path(self.job.documents)
+        return folder_judgements(folder) if is_beir_folder(folder) else None
+
+    def _objective(self, model: SentenceTransformer) -> InBatchSoftmax:
+        model.max_seq_length = min(LENGTH, model.max_seq_length or LENGTH)
+        return InBatchSoftmax(model, recompute=not fits_in_memory(model, 2 * BATCH * LENGTH))
+
+
+def _facts(documents: Sequence[Document], prepared: Prepared) -> dict[str, Any]:
+    """What was read and how it was divided, for the report."""
+    groups = {document.id: document.group for document in documents}
+    parts = {"train": prepared.split.train, "dev": prepared.split.dev, "test": prepared.split.test}
+    return {
+        "documents": len(documents),
+        "sections": sum(len(document.sections) for document in documents),
+        "groups": len(set(groups.values())),
+        "splits": {
+            name: {
+                "documents": len(part),
+                "groups": sorted({groups[document] for document in part}),
+            }
+            for name, part in parts.items()
+        },
+        "split_note": prepared.split.note,
+        "pairs": dict(Counter(pair.task for pair in prepared.pairs)),
+        "removed_near_duplicates": prepared.near_duplicates,
+    }
+
+
+def _with_judged(choose: Exam, report: Exam, folder: Path) -> tuple[Exam, Exam]:
+    """Add the user's retention set: every other query to choose by, the rest to report."""
+    if not is_beir_folder(folder):
+        raise BadInput(
+            f"{folder}: --retain wants a BEIR folder (corpus.jsonl, queries.jsonl, qrels/)"
+        )
+    judgements = folder_judgements(folder)
+    if judgements is None:
+        raise BadInput(f"{folder}: --retain wants queries.jsonl and qrels/ beside corpus.jsonl")
+    documents = read_beir_corpus(folder).documents
+    halves = [
+        judged_exam(
+            documents, judgements.only(sorted(judgements.qrels)[half::2]), f"retain {folder.name}"
+        )
+        for half in (0, 1)
+    ]
+    return Exam([*choose.tasks, *halves[0].tasks]), Exam([*report.tasks, *halves[1].tasks])
+
+
+def _in_words(point: Mapping[str, float]) -> str:
+    words = f"weight {point['weight']:.1f}: dev {100 * point['dev']:.1f}"
+    return f"{words}, outside {100 * point['retention']:.1f}" if "retention" in point else words

@@ -40,7 +40,7 @@ _PART = 2048
 """Texts between two savings: some 30 s of work on two CPU cores."""
 
 _PROBES = 16
-_AUTO_FROM = 1024
+_AUTO_FROM = 256
 """Fewer texts than this are encoded in float32: measuring bfloat16 would cost what it saves."""
 
 _PROMPT_NAMES = {"query": ("query",), "document": ("document", "passage", "corpus")}
@@ -72,7 +72,7 @@ def encode(
         batch_tokens: most tokens in a batch, padding counted; by default 2,048 on a CPU (the
             fastest in benchmarks/encode.py), else 32,768.
         normalize: scale each vector to length 1.
-        precision: number format inside the model. ``auto`` takes bfloat16 for 1,024 texts or more
+        precision: number format inside the model. ``auto`` takes bfloat16 for 256 texts or more
             where the processor has it and 16 of them stay within cosine 0.9995 of float32.
         show_progress: show a progress bar.
 
@@ -217,7 +217,7 @@ def _settings(
         dtype=_dtype(model, texts, precision),
         batch_tokens=batch_tokens or (_CPU_BATCH_TOKENS if on_cpu else _GPU_BATCH_TOKENS),
         normalize=normalize,
-        prompt=_prompt(model, prompt, task),
+        prompt=prompt_for(model, task) if prompt is None else prompt,
         task=task,
     )
 
@@ -231,9 +231,8 @@ def _without_copies(texts: Sequence[Any]) -> tuple[list[Any], NDArray[np.intp]]:
     return list(first), places
 
 
-def _prompt(model: SentenceTransformer, prompt: str | None, task: Task | None) -> str | None:
-    if prompt is not None:
-        return prompt
+def prompt_for(model: SentenceTransformer, task: Task | None) -> str | None:
+    """What a model wants before a query or a document: its own prompt for the task, else its default one."""
     names = (*_PROMPT_NAMES.get(task or "", ()), model.default_prompt_name or "")
     return next((model.prompts[name] for name in names if name in model.prompts), None)
 

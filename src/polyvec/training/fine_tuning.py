@@ -27,6 +27,7 @@ from transformers import (
 )
 
 from polyvec.console import progress_bar
+from polyvec.encoders.encoding import prompt_for
 from polyvec.encoders.loading import without_weight_bars
 from polyvec.encoders.precision import has_bfloat16
 from polyvec.objectives.in_batch_softmax import InBatchSoftmax
@@ -80,6 +81,7 @@ def fine_tune(
         weight_decay=0.01,
         bf16=has_bfloat16(model.device),
         use_cpu=model.device.type == "cpu",
+        prompts=_prompts(model),
         batch_sampler=_in_given_order,
         save_strategy="steps",
         save_steps=max(1, min(steps, round(SECONDS_BETWEEN_CHECKPOINTS / seconds_per_step))),
@@ -193,6 +195,12 @@ def _last_whole_checkpoint(folder: Path) -> Path | None:
         else:
             return path
     return None
+
+
+def _prompts(model: SentenceTransformer) -> dict[str, str]:
+    """What the model wants before each column, as it will get it when it is used."""
+    wanted = {"anchor": prompt_for(model, "query"), "positive": prompt_for(model, "document")}
+    return {column: prompt for column, prompt in wanted.items() if prompt}
 
 
 def _in_given_order(dataset: Dataset, **kwargs: Any) -> DefaultBatchSampler:

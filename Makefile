@@ -16,7 +16,7 @@ DEMO_OPTIONS ?= --minutes 8
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench docs clean
+.PHONY: help install demo readme test lint format bench docs clean
 .DELETE_ON_ERROR:
 
 help: ## List what can be made
@@ -26,6 +26,9 @@ install: $(INSTALLED) ## Set up .venv with everything that tests, docs and the d
 
 demo: install ## Adapt a model to the Python packages on this machine, with proof
 	$(BIN)/polyvec adapt "$(DEMO_DOCS)" --out "$(DEMO_OUT)" $(DEMO_OPTIONS)
+
+readme: install ## Put the demo's table and picture into README.md
+	$(BIN)/python docs/demo_in_readme.py "$(DEMO_OUT)"
 
 test: lint ## Check style, types, imports between rooms, and run the tests
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false \

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from polyvec.errors import BadInput
+
+_NEXT_TO_NOTHING = 2**20
+"""Bytes: a disk with less left is full for every purpose here."""
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -27,6 +34,34 @@ def write_bytes(path: Path, content: bytes) -> None:
     except OSError:
         beside.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def saying_when_full(folder: Path) -> Iterator[None]:
+    """Turn whatever fails because the disk of ``folder`` is full into one sentence.
+
+    Libraries that write weights report a full disk in ways of their own, so the disk itself is asked as well.
+
+    Raises:
+        BadInput: instead of the error, when no space is left.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not _means_full(error, folder):
+            raise
+        raise BadInput(
+            f"{folder}: no space is left on its disk; free some and give the same command again, "
+            "what is finished is kept"
+        ) from error
+
+
+def _means_full(error: Exception, folder: Path) -> bool:
+    if isinstance(error, BadInput):
+        return False
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return shutil.disk_usage(folder).free < _NEXT_TO_NOTHING
 
 
 def write_text(path: Path, content: str) -> None:

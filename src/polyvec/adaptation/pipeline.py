@@ -29,7 +29,7 @@ from polyvec.data.structure_pairs import Pair
 from polyvec.encoders.loading import installed_base, load, save
 from polyvec.errors import BadInput
 from polyvec.evaluation.exam import Exam, judged_exam
-from polyvec.files import read_json, write_json
+from polyvec.files import read_json, saying_when_full, write_json
 from polyvec.objectives.in_batch_softmax import InBatchSoftmax
 from polyvec.training.fine_tuning import fine_tune
 from polyvec.training.memory import fits_in_memory
@@ -151,7 +151,7 @@ def adapt(
     )
     _refuse_impossible(job)
     folder = Path(out)
-    with only_run_in(folder):
+    with only_run_in(folder), saying_when_full(folder):
         stages = Stages(folder / "stages", STAGES, asdict(job), FIRST_USE, restart=restart)
         _Adaptation(job, folder, stages, device).run()
     return Result(folder, read_json(folder / "metrics.json"))

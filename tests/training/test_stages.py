@@ -130,6 +130,7 @@ def test_an_option_of_a_later_stage_may_change(tmp_path):
 
 def test_an_option_of_a_stage_that_was_begun_may_not_change(tmp_path):
     def stopped(folder):
+        (folder / "half").write_text("half")
         raise KeyboardInterrupt
 
     stages = stages_in(tmp_path)
@@ -137,6 +138,17 @@ def test_an_option_of_a_stage_that_was_begun_may_not_change(tmp_path):
         stages.run("train", stopped)
     with pytest.raises(BadInput, match="'train'"):
         stages_in(tmp_path, minutes=20)
+
+
+def test_an_option_of_a_stage_that_failed_with_nothing_done_may_be_corrected(tmp_path):
+    def refused(folder):
+        raise BadInput("no such folder")
+
+    with pytest.raises(BadInput, match="no such folder"):
+        stages_in(tmp_path).run("read", refused)
+    corrected = stages_in(tmp_path, docs="there")
+    assert corrected.seconds_so_far("read") == 0
+    assert (corrected.run("read", writes("new")) / "result.txt").read_text() == "new"
 
 
 def test_restart_forgets_everything(tmp_path):

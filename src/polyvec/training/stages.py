@@ -97,12 +97,18 @@ class Stages:
             if before.get(option) == value:
                 continue
             affected = self._names[self._names.index(first_use[option]) :]
-            finished = [name for name in affected if (self.folder / name).exists()]
-            if finished:
+            begun = [name for name in affected if self._holds_work(name)]
+            if begun:
                 raise BadInput(
-                    f"--{option} was {before.get(option)!r} and is now {value!r}, which changes the stage "
-                    f"'{finished[0]}' already in {self.folder}; give --restart to begin again, or another --out"
+                    f"--{option.replace('_', '-')} was {before.get(option)!r} and is now {value!r}, "
+                    f"which changes the stage '{begun[0]}' already in {self.folder}; give --restart to begin again, or another --out"
                 )
+            for name in affected:
+                shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    def _holds_work(self, name: str) -> bool:
+        """Whether a stage left anything but the time it took before it failed."""
+        return any(path.name != "seconds.json" for path in (self.folder / name).glob("*"))
 
 
 def peak_memory_mb() -> float:

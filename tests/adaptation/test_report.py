@@ -139,7 +139,7 @@ def test_a_kept_base_is_said_at_the_top(metrics, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "words"), [(-0.01, 0.05, "may be luck"), (-0.05, -0.01, "is worse")]
+    ("low", "high", "words"), [(-0.01, 0.05, "beyond luck"), (-0.05, -0.01, "is worse")]
 )
 def test_an_uncertain_gain_is_said_to_be_so(metrics, low, high, words):
     metrics["gain"] = {"value": (low + high) / 2, "low": low, "high": high}

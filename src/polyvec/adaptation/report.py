@@ -45,14 +45,15 @@ def headline(metrics: Mapping[str, Any]) -> str:
     gain = metrics["gain"]
     if metrics["kept"] == "base":
         return f"The base model was kept: {metrics['why']}."
-    sure = "" if gain["low"] > 0 else " The interval includes 0: on this exam the gain may be luck."
-    if gain["high"] < 0:
-        sure = " On this exam the adapted model is worse, although dev preferred it."
-    return (
-        f"The adapted model finds what is wanted {_points(gain['value'], sign=True)} points nDCG@10 better than its "
-        f"base (95 % interval {_points(gain['low'], sign=True)} to {_points(gain['high'], sign=True)})."
-        f"{sure}"
+    interval = (
+        f"95 % interval {_points(gain['low'], sign=True)} to {_points(gain['high'], sign=True)}"
     )
+    value = f"{_points(gain['value'], sign=True)} points nDCG@10"
+    if gain["low"] > 0:
+        return f"The adapted model finds what is wanted better than its base: {value} ({interval})."
+    if gain["high"] < 0:
+        return f"On this exam the adapted model is worse, although dev preferred it: {value} ({interval})."
+    return f"Between the adapted model and its base this exam shows no difference beyond luck: {value} ({interval})."
 
 
 def table(metrics: Mapping[str, Any]) -> Table:

@@ -99,9 +99,11 @@ class Stages:
             affected = self._names[self._names.index(first_use[option]) :]
             begun = [name for name in affected if self._holds_work(name)]
             if begun:
+                typed = option.replace("_", "-")
                 raise BadInput(
-                    f"--{option.replace('_', '-')} was {before.get(option)!r} and is now {value!r}, "
-                    f"which changes the stage '{begun[0]}' already in {self.folder}; give --restart to begin again, or another --out"
+                    f"--{typed} was {before.get(option)!r} and is now {value!r}, which changes the stage "
+                    f"'{begun[0]}' already in {self.folder}; give --restart to begin again, "
+                    "or another --out"
                 )
             for name in affected:
                 shutil.rmtree(self.folder / name, ignore_errors=True)

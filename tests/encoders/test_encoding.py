@@ -168,11 +168,11 @@ def test_auto_measures_bfloat16_only_where_it_pays(
         return torch.float32
 
     monkeypatch.setattr(encoding, "inference_dtype", choose)
-    encode(model, [f"a cat {n}" for n in range(1023)])
+    encode(model, [f"a cat {n}" for n in range(255)])
     assert probed == []
-    encode(model, [f"a cat {n}" for n in range(1024)])
+    encode(model, [f"a cat {n}" for n in range(256)])
     assert probed == [16]
-    encode(model, [f"a cat {n}" for n in range(1024)], precision="float32")
+    encode(model, [f"a cat {n}" for n in range(256)], precision="float32")
     assert probed == [16]
 
 

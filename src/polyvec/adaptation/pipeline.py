@@ -126,7 +126,7 @@ def adapt(
         qrels: which documents answer them (BEIR or TREC format).
         retain: a BEIR folder whose queries must not get worse, besides the built-in check.
         text_column: the text's column in .jsonl, .csv, .tsv and .parquet files.
-        learning_rate: the highest; the default was chosen on dev of ``python:``.
+        learning_rate: the highest; the default is a usual value for small models and has not been tuned.
         out: the folder for everything that is written; the same call continues what was interrupted there.
         device: ``auto``, ``cpu``, ``cuda``, ``mps`` …
         seed: of everything random.

@@ -11,13 +11,14 @@ from polyvec.errors import BadInput
 NO_BYTES = "0 bytes"
 """Why an empty file is not read."""
 
-_MARKS = (
+BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is how this one starts
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+"""Bytes that a text may start with, and the encoding that they announce."""
 _SAMPLE = 200_000
 """Bytes that the guess looks at; it costs about a second a megabyte."""
 _WESTERN = "cp1252"
@@ -42,7 +43,7 @@ def decode(content: bytes, declared: str = "") -> str:
     """
     if not content:
         raise BadInput(NO_BYTES)
-    marked = next((name for mark, name in _MARKS if content.startswith(mark)), "")
+    marked = next((name for mark, name in BYTE_ORDER_MARKS if content.startswith(mark)), "")
     if not marked and b"\0" in content:
         raise BadInput("binary, not text")
     for encoding in (marked,) if marked else ("utf-8", declared):

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 from charset_normalizer import from_bytes
 
+from polyvec.data.decoding import BYTE_ORDER_MARKS
 from polyvec.errors import BadInput
 
 LONGEST_LINE = 10 * 2**20
@@ -22,13 +23,6 @@ _SAMPLE = 200_000
 """Bytes from which the encoding is told."""
 _MOST_CHAOS = 0.1
 """Share of implausible characters above which a guessed encoding is not believed."""
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is how this one starts
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +120,7 @@ def _damaged(text: str) -> bool:
 
 
 def _encoding(sample: bytes, path: Path) -> str:
-    marked = next((name for mark, name in _MARKS if sample.startswith(mark)), "")
+    marked = next((name for mark, name in BYTE_ORDER_MARKS if sample.startswith(mark)), "")
     if marked:
         return marked
     if b"\0" in sample:

@@ -10,7 +10,7 @@ EXTRAS := dev,docs,minilm
 # What the demo adapts to, for how long, and where its results go.
 DEMO_DOCS ?= python:
 DEMO_OUT ?= demo/python
-DEMO_OPTIONS ?= --minutes 8
+DEMO_OPTIONS ?= --minutes 9
 
 # Processes that run tests; each computes with one thread.
 WORKERS ?= auto
@@ -48,7 +48,8 @@ bench: install ## Measure polyvec beside its peers (benchmarks/)
 	$(BIN)/pip install --constraint $(CONSTRAINTS) --editable '.[bench]'
 	@for script in $(wildcard benchmarks/*.py); do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
 
-docs: install ## Build the site into site/
+docs: install ## Make the pages of methods from evidence/, and build the site into site/
+	$(BIN)/python docs/methods_from_evidence.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean: ## Remove what was built; .venv and the demo's results stay

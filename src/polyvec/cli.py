@@ -68,6 +68,9 @@ def adapt(
     ] = None,
     text_column: TextColumn = None,
     learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 1e-4,
+    hard_negatives: Annotated[
+        int, typer.Option(help="Hardest wrong answers that each pair meets in its batch, 0 to 15.")
+    ] = 0,
     out: Annotated[
         Path, typer.Option(help="Folder for model, metrics.json and report.html.")
     ] = Path("adapted"),
@@ -92,6 +95,7 @@ def adapt(
         retain=retain,
         text_column=text_column,
         learning_rate=learning_rate,
+        hard_negatives=hard_negatives,
         out=out,
         device=device,
         seed=seed,

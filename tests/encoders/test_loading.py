@@ -231,6 +231,13 @@ def test_fingerprint_follows_what_decides_vectors(
     assert len(seen) == 4
 
 
+def test_encoding_leaves_the_fingerprint_as_it_was(tiny_model: TinyModel) -> None:
+    model = tiny_model()
+    first = model_fingerprint(model)
+    model.encode(["a dog", "a cat and a dog"], show_progress_bar=False)
+    assert model_fingerprint(model) == first
+
+
 def test_fingerprint_of_a_folder(tiny_model_path: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(tiny_model_path, tmp_path / "model"))
     first = model_fingerprint(folder)

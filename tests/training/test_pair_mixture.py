@@ -132,7 +132,7 @@ def test_labels_are_equal_exactly_where_the_answers_are():
 def test_hard_negatives_stand_in_one_batch():
     names = [f"word{family} own{family}x{n}" for family in range(8) for n in range(4)]
     tasks = {"a": [Pair("a", f"{name} ?", name, name) for name in names]}
-    rows = compose(tasks, {name: name for name in names}, size=4, steps=6, seed=0)
+    rows = compose(tasks, {name: name for name in names}, size=4, steps=6, seed=0, together=4)
     assert all(len({a.split()[0] for a in b["anchor"]}) == 1 for b in batches_of(rows, 4))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from polyvec.adaptation.report import write_report
 from polyvec.encoders.precision import has_bfloat16
 from polyvec.evaluation.exam import Exam, Rankings, fuse
 from polyvec.files import read_json, write_json
+from polyvec.machine import processor
 from polyvec.training.stages import Stages
 
 SHOWN_SKIPPED = 500
@@ -97,12 +97,7 @@ def machine(device: torch.device) -> str:
     cores = f"{os.cpu_count()} cores"
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, {cores}"
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor() or platform.machine()}, {cores}"
+    return f"{processor()}, {cores}"
 
 
 def _read(stages: Path) -> dict[str, Any]:

@@ -18,7 +18,13 @@ from polyvec.console import console, progress_bar
 from polyvec.encoders.loading import load, model_fingerprint
 from polyvec.encoders.precision import inference_dtype
 from polyvec.encoders.text_rows import TextRows, read_rows
-from polyvec.encoders.token_batches import Settings, Task, Vectors, encode_parts
+from polyvec.encoders.token_batches import (
+    Settings,
+    Task,
+    Vectors,
+    default_batch_tokens,
+    encode_parts,
+)
 from polyvec.encoders.vector_files import (
     SUFFIXES,
     forget_parts,
@@ -29,12 +35,6 @@ from polyvec.encoders.vector_files import (
 from polyvec.errors import BadInput
 
 Precision = Literal["auto", "float32", "bfloat16"]
-
-_CPU_BATCH_TOKENS = 2048
-"""By benchmarks/encode.py: 1,024 to 4,096 are alike, 8,192 leave the caches and are a tenth slower."""
-
-_GPU_BATCH_TOKENS = 32768
-"""About what 128 texts of 256 tokens take, enough to keep a GPU busy in a small memory."""
 
 _PART = 2048
 """Texts between two savings: some 30 s of work on two CPU cores."""
@@ -212,10 +212,9 @@ def _settings(
     task: Task | None = None,
 ) -> Settings:
     """Settle what `encode` leaves open, for this model, these texts and this processor."""
-    on_cpu = model.device.type == "cpu"
     return Settings(
         dtype=_dtype(model, texts, precision),
-        batch_tokens=batch_tokens or (_CPU_BATCH_TOKENS if on_cpu else _GPU_BATCH_TOKENS),
+        batch_tokens=batch_tokens or default_batch_tokens(model.device),
         normalize=normalize,
         prompt=prompt_for(model, task) if prompt is None else prompt,
         task=task,

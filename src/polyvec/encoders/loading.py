@@ -210,7 +210,10 @@ def _parts_in_memory(model: SentenceTransformer) -> Iterator[tuple[str, bytes]]:
         yield f"module {name}", f"{type(module).__qualname__} {module!r}".encode()
     tokenizer = getattr(model[0], "tokenizer", None)
     if backend := getattr(tokenizer, "backend_tokenizer", None):
-        yield "tokenizer", backend.to_str().encode()
+        state = json.loads(backend.to_str())
+        # Each call sets these two anew, so they are no part of the model.
+        state["padding"] = state["truncation"] = None
+        yield "tokenizer", json.dumps(state).encode()
     for name, tensor in model.state_dict().items():
         yield f"{name} {tensor.dtype} {tuple(tensor.shape)}", _bytes(tensor)
 

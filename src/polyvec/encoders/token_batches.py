@@ -27,6 +27,13 @@ _WINDOW = 2048
 _WINDOW_TOKENS = 2**22
 """Most tokens in a window, padding counted: models for long texts must not fill the memory."""
 
+_CPU_BATCH_TOKENS = 2048
+"""By benchmarks/encode.py: 1,024 to 4,096 are alike, 8,192 leave the caches and are a tenth slower. In training
+(benchmarks/train_step.py) 8,192 are a third slower."""
+
+_GPU_BATCH_TOKENS = 32768
+"""About what 128 texts of 256 tokens take, enough to keep a GPU busy in a small memory."""
+
 _BATCH_COUNT = 32
 """Inputs in a batch where lengths are unknown: images, or a module without an attention mask."""
 
@@ -48,6 +55,16 @@ class Settings:
     def options(self) -> dict[str, Any]:
         """What both the model's ``preprocess`` and its ``forward`` are told."""
         return {} if self.task is None else {"task": self.task}
+
+
+def default_batch_tokens(device: torch.device) -> int:
+    """Most tokens that a batch should have where nobody says: what the device works through fastest.
+
+    Example:
+        >>> default_batch_tokens(torch.device("cpu"))
+        2048
+    """
+    return _CPU_BATCH_TOKENS if device.type == "cpu" else _GPU_BATCH_TOKENS
 
 
 def encode_parts(

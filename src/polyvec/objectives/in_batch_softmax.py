@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 from torch.utils.checkpoint import checkpoint
 
+from polyvec.encoders.token_batches import default_batch_tokens
+
 Features = dict[str, Any]
 
 
@@ -34,8 +36,8 @@ class InBatchSoftmax(nn.Module):
         model: embeds the columns.
         temperature: cosines are divided by it; sentence-transformers' 0.05 (scale 20) by default.
         margin: a negative whose cosine is above the positive's by more than this is masked as a likely answer.
-        chunk_tokens: most padded tokens in one forward pass. Rows are sorted by length first, so that short
-            ones are not padded to the longest of the batch.
+        chunk_tokens: most padded tokens in one forward pass; by default what suits the device, 2,048 on a CPU. Rows
+            are sorted by length first, so that short ones are not padded to the longest of the batch.
         recompute: keep no activations of a chunk and compute them again on the way back: memory for one chunk,
             time of one more forward pass.
 
@@ -53,7 +55,7 @@ class InBatchSoftmax(nn.Module):
         model: SentenceTransformer,
         temperature: float = 0.05,
         margin: float = 0.1,
-        chunk_tokens: int = 8192,
+        chunk_tokens: int | None = None,
         recompute: bool = False,
     ) -> None:
         super().__init__()
@@ -94,10 +96,10 @@ class InBatchSoftmax(nn.Module):
         lengths = features["attention_mask"].sum(dim=1) if "attention_mask" in features else None
         if lengths is None:
             return self._embed_chunk(features)
+        budget = self.chunk_tokens or default_batch_tokens(lengths.device)
         order = torch.argsort(lengths, stable=True)
         chunks = [
-            self._embed_chunk(_rows(features, rows))
-            for rows in _chunks(order, lengths, self.chunk_tokens)
+            self._embed_chunk(_rows(features, rows)) for rows in _chunks(order, lengths, budget)
         ]
         return torch.cat(chunks)[torch.argsort(order)]
 

@@ -1,0 +1,78 @@
+"""Arms of an experiment get the same: equal steps or equal seconds, and the data in the same order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polyvec.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class EqualBudget:
+    """How long each arm trains: a number of steps, or of seconds, never both.
+
+    Args:
+        steps: optimiser steps.
+        seconds: wall time.
+
+    Raises:
+        BadInput: when neither or both are given, or one is not above 0.
+
+    Example:
+        >>> [round(share, 2) for share in EqualBudget(steps=4)]
+        [0.0, 0.25, 0.5, 0.75]
+    """
+
+    steps: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the sizes."""
+        given = [size for size in (self.steps, self.seconds) if size is not None]
+        if len(given) != 1 or given[0] <= 0:
+            raise BadInput(
+                f"a budget of {self.steps} steps and {self.seconds} seconds: give one of them, above 0"
+            )
+
+    def __iter__(self) -> Iterator[float]:
+        """Yield, for each step to take, the share of the budget that is spent; schedules follow it."""
+        start = time.monotonic()
+        taken = 0
+        while (share := self._spent(taken, time.monotonic() - start)) < 1:
+            yield share
+            taken += 1
+
+    def _spent(self, steps: int, seconds: float) -> float:
+        return steps / self.steps if self.steps else seconds / (self.seconds or 1.0)
+
+
+def same_order(rows: int, batch: int, seed: int) -> Iterator[NDArray[np.intp]]:
+    """Batches of row numbers without end, the same for every arm that has the same seed.
+
+    Each pass goes over all rows in a new order; a batch at the end of a pass is filled from the next, so that every
+    batch is whole.
+
+    Args:
+        rows: how many there are.
+        batch: rows a batch.
+        seed: of the order.
+
+    Example:
+        >>> from itertools import islice
+        >>> [len(numbers) for numbers in islice(same_order(5, 2, seed=0), 3)]
+        [2, 2, 2]
+    """
+    if rows < 1 or batch < 1:
+        raise BadInput(f"batches of {batch} of {rows} rows: both have to be 1 or more")
+    rng = np.random.default_rng(seed)
+    held = np.empty(0, np.intp)
+    while True:
+        while len(held) < batch:
+            held = np.concatenate([held, rng.permutation(rows)])
+        yield held[:batch]
+        held = held[batch:]

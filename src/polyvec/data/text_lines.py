@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import io
 import json
 import zlib
 from collections.abc import Iterator
@@ -34,11 +35,16 @@ class Line:
     problem: str = ""
 
 
-def read_lines(path: Path) -> Iterator[Line]:
+def read_lines(path: Path, encoding: str = "") -> Iterator[Line]:
     """Yield the lines of a text file, perhaps compressed with gzip, one in memory at a time.
 
     A line that is longer than `LONGEST_LINE` or not in the file's encoding comes with a
     ``problem``.
+
+    Args:
+        path: the file.
+        encoding: what the file is known to be in, unless a byte order mark says otherwise; told
+            from its start where empty.
 
     Raises:
         BadInput: when the file cannot be opened, is binary, or its compression is damaged.
@@ -48,7 +54,7 @@ def read_lines(path: Path) -> Iterator[Line]:
             compressed = file.read(len(_GZIP)) == _GZIP
         opened = gzip.open if compressed else open
         with opened(path, "rb") as file:
-            encoding = _encoding(file.read(_SAMPLE), path)
+            encoding = _encoding(file.read(_SAMPLE), path, encoding)
         with opened(path, "rt", encoding=encoding, errors="surrogateescape") as text:
             yield from _lines(text, encoding)
     except FileNotFoundError:
@@ -59,6 +65,17 @@ def read_lines(path: Path) -> Iterator[Line]:
         raise BadInput(f"{path}: not text in the encoding that it starts with") from None
     except OSError as error:
         raise BadInput(f"{path}: cannot be opened: {error.strerror}") from None
+
+
+def lines_of(content: bytes, encoding: str = "utf-8") -> Iterator[Line]:
+    r"""Yield the lines of a text that is in memory already, as `read_lines` does.
+
+    Example:
+        >>> list(lines_of(b"a\r\nb"))
+        [Line(number=1, text='a\n', problem=''), Line(number=2, text='b', problem='')]
+    """
+    with io.TextIOWrapper(io.BytesIO(content), encoding, errors="surrogateescape") as text:
+        yield from _lines(text, encoding)
 
 
 def parse_object(text: str) -> dict[str, Any]:
@@ -119,12 +136,14 @@ def _damaged(text: str) -> bool:
     return False
 
 
-def _encoding(sample: bytes, path: Path) -> str:
+def _encoding(sample: bytes, path: Path, known: str) -> str:
     marked = next((name for mark, name in BYTE_ORDER_MARKS if sample.startswith(mark)), "")
     if marked:
         return marked
     if b"\0" in sample:
         raise BadInput(f"{path}: binary, not text")
+    if known:
+        return known
     return "utf-8" if _mostly_utf8(sample) else _guessed(sample)
 
 

@@ -45,12 +45,14 @@ def plan_steps(minutes: float, seconds_per_step: float, batch: int, most: int) -
 
 
 def measure_step(objective: InBatchSoftmax, rows: Dataset, batch: int) -> float:
-    """Seconds that one forward and backward pass takes on average over the batches in ``rows``.
+    """Seconds that one training step takes on average over the batches in ``rows``: forward, backward and update.
 
-    The weights are left as they are. The first pass, in which memory is first touched, is not counted.
+    The weights are left as they are: the update's learning rate is 0. The first step, in which memory is first touched,
+    is not counted.
     """
     model = objective.model
     device = model.device
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0)
     seconds = []
     for number in [0, *range(len(rows) // batch)]:
         part = rows[number * batch : (number + 1) * batch]
@@ -61,10 +63,11 @@ def measure_step(objective: InBatchSoftmax, rows: Dataset, batch: int) -> float:
         with torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device)):
             loss = objective(features, torch.tensor(part["label"], device=device))
         loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - start)
-        model.zero_grad(set_to_none=True)
     return statistics.fmean(seconds[1:])
 
 

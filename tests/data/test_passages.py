@@ -84,7 +84,7 @@ def test_code_is_one_passage_cut_at_a_line_end():
     code = "\n" + "\n".join(["    first = 0", *[line] * 100]) + "\n"
     section = Section("f", paragraphs=("Prose.",), summary="Does it.", code=code)
     prose, source = passages([Document("m", "m", "m", (section,))])
-    assert (prose.id, prose.kind, prose.text) == ("m#0.0", "text", "Prose.")
+    assert (prose.id, prose.kind, prose.text) == ("m#0.0", "text", "Does it. Prose.")
     assert (source.id, source.kind, source.section) == ("m#0.code", "code", 0)
     # 13 characters, then 17 for each further line and its break: 13 + 28 · 17 = 489 fits.
     assert source.text == "\n".join(["    first = 0", *[line] * 28])

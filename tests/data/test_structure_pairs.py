@@ -42,9 +42,11 @@ def test_one_document_makes_every_kind_of_pair():
     assert pairs_of(document) == [
         Pair(TITLE, "User guide", "guide#0.0", "guide"),
         Pair(TITLE, "User guide", "guide#1.0", "guide"),
+        Pair(TITLE, "User guide", "guide#2.0", "guide"),
         Pair(HEADING, "Setting up", "guide#0.0", "guide#0"),
         Pair(LINK, "cleaning", "guide#1.0", "guide#1"),
         Pair(HEADING, "Clean", "guide#1.0", "guide#1"),
+        Pair(HEADING, "sweep", "guide#2.0", "guide#2"),
         Pair(SUMMARY, "Remove old builds.", "guide#2.code", "guide#2"),
     ]
 

@@ -39,7 +39,8 @@ class Passage:
 def passages(documents: Iterable[Document]) -> list[Passage]:
     """Cut documents into passages, in reading order.
 
-    Paragraphs of a section are packed up to `TEXT_LIMIT` characters; a longer paragraph is cut at sentence ends.
+    A section's summary and paragraphs are packed up to `TEXT_LIMIT` characters; a longer paragraph is cut at
+    sentence ends.
     The code of a section is one passage, cut at a line end before `CODE_LIMIT`.
 
     Example:
@@ -63,7 +64,8 @@ def sentences(text: str) -> list[str]:
 
 def _of_document(document: Document) -> Iterator[Passage]:
     for position, section in enumerate(document.sections):
-        prose = [text for text in _packed(section.paragraphs) if any(c.isalpha() for c in text)]
+        told = (section.summary, *section.paragraphs)
+        prose = [text for text in _packed(told) if any(c.isalpha() for c in text)]
         for number, text in enumerate(prose):
             yield Passage(f"{document.id}#{position}.{number}", document.id, position, "text", text)
         if section.code.strip():

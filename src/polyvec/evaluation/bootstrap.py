@@ -46,11 +46,21 @@ def paired_bootstrap(
     """
     rng = np.random.default_rng(seed)
     means = np.mean([_resampled_means(task, rng, resamples) for task in differences], axis=0)
-    value = float(np.mean([task.mean() for task in differences]))
+    return interval_of(float(np.mean([task.mean() for task in differences])), means)
+
+
+def interval_of(value: float, means: NDArray[np.float64]) -> Interval:
+    """The interval of a value that came out as ``means`` on redrawn data.
+
+    Example:
+        >>> import numpy as np
+        >>> interval_of(0.5, np.linspace(0, 1, 101)).low
+        0.025
+    """
     low, high = np.quantile(means, [0.025, 0.975])
     tail = min((means <= 0).mean(), (means >= 0).mean())
     # The add-one correction: a bootstrap of n samples cannot show a probability below 1/n.
-    p = min(1.0, 2 * (tail * resamples + 1) / (resamples + 1))
+    p = min(1.0, 2 * (tail * len(means) + 1) / (len(means) + 1))
     return Interval(value, float(low), float(high), float(p))
 
 

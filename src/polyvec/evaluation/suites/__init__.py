@@ -1,0 +1,1 @@
+"""Suites of mteb tasks: which there are, running them, intervals and pictures."""

@@ -63,6 +63,10 @@ def metrics():
             "change": -0.002,
             "tasks": {"heading → body": {"base": 0.6, "adapted": 0.598, "queries": 90}},
         },
+        "complexity": {
+            "entropy": {"exam": 4.81, "outside": 5.02},
+            "fog": {"exam": 11.2, "outside": 12.9},
+        },
         "cost": {
             "seconds": 700.0,
             "stages": {"read": 30.0, "train": 480.0},
@@ -105,6 +109,12 @@ def metrics():
 def page(metrics, tmp_path):
     write_report(metrics, tmp_path / "report.html")
     return (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_the_page_says_how_hard_the_exam_is(metrics, tmp_path):
+    text = page(metrics, tmp_path)
+    assert "entropy, bits a word</td><td>4.81</td><td>5.02</td>" in text
+    assert "dependency distance" not in text
 
 
 def test_the_page_says_the_result_in_points(metrics, tmp_path):

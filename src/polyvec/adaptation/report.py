@@ -17,6 +17,17 @@ from polyvec.files import write_text
 MEASURE = "ndcg@10"
 SYSTEMS = {"bm25": "BM25", "base": "base", "adapted": "adapted", "hybrid": "hybrid"}
 
+COMPLEXITY_WORDS = {
+    "entropy": ("entropy, bits a word", "more different words in a text; grows with its length"),
+    "fog": ("Gunning's fog index, years of schooling", "longer sentences and longer words"),
+    "mdd": ("dependency distance, words", "words that belong together stand further apart"),
+    "lexical_error": (
+        "wrong by shared words alone, share of 1 in 10 choices",
+        "queries and answers share fewer words",
+    ),
+}
+"""Measure → what a person calls it, and what a higher value says."""
+
 
 def write_report(metrics: dict[str, Any], path: Path) -> None:
     """Write the report page.
@@ -33,6 +44,7 @@ def write_report(metrics: dict[str, Any], path: Path) -> None:
             headline=headline(metrics),
             rows=_rows(metrics),
             systems=SYSTEMS,
+            complexity_words=COMPLEXITY_WORDS,
             figures={name: Markup(svg) for name, svg in _figures(metrics).items()},
             skipped=_by_reason(metrics["read"]["skipped"]),
         )

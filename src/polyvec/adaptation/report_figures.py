@@ -11,8 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, which colour-blind people tell apart; hatches tell them apart in print.
-COLOURS = {"bm25": "#999999", "base": "#56B4E9", "adapted": "#D55E00", "hybrid": "#009E73"}
+from polyvec.evaluation.figures import GREEN, GREY, ORANGE, SKY
+
+# Hatches tell them apart in print.
+COLOURS = {"bm25": GREY, "base": SKY, "adapted": ORANGE, "hybrid": GREEN}
 HATCHES = {"bm25": "", "base": "", "adapted": "", "hybrid": "//"}
 NAMES = {"bm25": "BM25", "base": "base", "adapted": "adapted", "hybrid": "hybrid"}
 MEASURE = "ndcg@10"

@@ -8,17 +8,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from polyvec import __version__
 from polyvec.adaptation.examination import retention_summary, summary
 from polyvec.adaptation.report import write_report
 from polyvec.encoders.precision import has_bfloat16
+from polyvec.evaluation.complexity import MEASURES
+from polyvec.evaluation.complexity_sources import exam_task, measured
 from polyvec.evaluation.exam import Exam, Rankings, fuse
 from polyvec.files import read_json, write_json
 from polyvec.machine import processor
 from polyvec.training.stages import Stages
 
+COMPLEXITY_SAMPLE = 200
+"""Texts of each kind from which complexity is measured."""
 SHOWN_SKIPPED = 500
 """Most skipped places that metrics.json lists; all of them are in ``stages/read/skipped.json``."""
 
@@ -47,6 +52,7 @@ def write_results(
         "why": merge["why"],
         **summary(exam, _rankings(stages.folder), options["seed"]),
         "retention": _retention(stages.folder),
+        "complexity": _complexity(exam, stages.folder, options["seed"]),
         "cost": _cost(stages, len(curve), plan["batch"], device),
         "training": {
             "curve": curve,
@@ -77,6 +83,21 @@ def _retention(stages: Path) -> dict[str, Any]:
         exam.score(read_json(stages / name / "retention.json")) for name in ("baseline", "examine")
     )
     return retention_summary(exam, before, after)
+
+
+def _complexity(exam: Exam, stages: Path, seed: int) -> dict[str, dict[str, float]]:
+    """How hard the exam's texts and questions are, beside those of the exam outside the domain."""
+    exams = {"exam": exam, "outside": Exam.load(stages / "prepare" / "retention-test.json")}
+    rows = {
+        name: measured(exam_task(found), name, COMPLEXITY_SAMPLE, seed).iloc[0]
+        for name, found in exams.items()
+        if found.tasks
+    }
+    return {
+        measure: {name: float(row[measure]) for name, row in rows.items()}
+        for measure in MEASURES
+        if all(np.isfinite(row[measure]) for row in rows.values())
+    }
 
 
 def _cost(stages: Stages, steps: int, batch: int, device: torch.device) -> dict[str, Any]:

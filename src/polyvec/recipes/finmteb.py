@@ -202,8 +202,8 @@ RECIPE = Recipe(
     picture=picture,
     notes=(
         "12 retrieval slices (4 of finance) and 15 of intents (7 of finance), each of equal design and size, scored "
-        "by six models from bags of words to all-mpnet-base-v2: they cannot carry a claim about 64 data sets and "
-        "large models.",
+        "by six models from bags of words to all-mpnet-base-v2, of which transformers read 128 word pieces: they "
+        "cannot carry a claim about 64 data sets and large models.",
         "The paper's error rate of a language model is replaced by that of a solver that sees shared words only.",
         "Seeds redraw queries, passages and the grouping of intents; slices of one set share its passages, so that "
         "they are less independent than the intervals assume.",

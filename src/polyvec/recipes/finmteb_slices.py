@@ -26,9 +26,9 @@ from polyvec.recipes.recipe import Source
 FINANCE, GENERAL = "finance", "general"
 INTENTS = 15
 """Intents in a slice: what each of CLINC150's domains has."""
-CORPUS, QUERIES = 250, 50
+CORPUS, QUERIES = 190, 50
 """Passages and queries in a slice before a seed draws from them."""
-DRAWN_CORPUS, DRAWN_QUERIES = 200, 40
+DRAWN_CORPUS, DRAWN_QUERIES = 150, 40
 """What a seed draws, so that seeds differ in what is asked and searched, and every text is encoded once."""
 
 # Larson et al. 2019, arXiv:1909.02027: the ten domains of CLINC150, of fifteen intents each.

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from polyvec.errors import BadInput
-from polyvec.evaluation.arms import compare_arms, spread
 from polyvec.recipes.methods import methods, read_evidence
 from polyvec.recipes.recipe import SCALES, Scale
+from polyvec.recipes.tables import evidence_rows
 
 START, END = "<!-- methods-table -->", "<!-- /methods-table -->"
 _MADE = "<!-- Made by `make docs` from evidence/; changes here are lost. -->"
@@ -113,7 +113,7 @@ def _page(name: str, scales: Mapping[Scale, Mapping[str, Any]]) -> str:
 
 
 def _scale(name: str, scale: str, evidence: Mapping[str, Any]) -> list[str]:
-    metrics = list(dict.fromkeys(m for values in evidence["arms"].values() for m in values))
+    header, *rows = evidence_rows(evidence)
     machine = evidence["machine"]
     where = ", ".join(
         str(machine[key]) for key in ("accelerator", "processor", "cores") if key in machine
@@ -127,9 +127,9 @@ def _scale(name: str, scale: str, evidence: Mapping[str, Any]) -> list[str]:
         "",
         f"![{name} at scale {scale}]({name}-{scale}.png)",
         "",
-        f"| arm | {' | '.join(metrics)} | {evidence['metric']} against {evidence['baseline']} |",
-        f"|---|{'---:|' * len(metrics)}---:|",
-        *_arm_rows(evidence, metrics),
+        f"| {' | '.join(header)} |",
+        f"|---|{'---:|' * (len(header) - 1)}",
+        *(f"| {' | '.join(row)} |" for row in rows),
         "",
         *(f"- {note}" for note in evidence["notes"]),
         *([""] if evidence["notes"] else []),
@@ -141,19 +141,6 @@ def _scale(name: str, scale: str, evidence: Mapping[str, Any]) -> list[str]:
         f"{evidence['created'][:10]}, {len(evidence['seeds'])} seed(s), commit `{evidence['commit'][:10]}`.",
         "",
     ]
-
-
-def _arm_rows(evidence: Mapping[str, Any], metrics: Sequence[str]) -> list[str]:
-    main, baseline = evidence["metric"], evidence["baseline"]
-    compared = compare_arms({a: v[main] for a, v in evidence["arms"].items()}, baseline)
-    rows = []
-    for arm, values in evidence["arms"].items():
-        cells = [spread(values[metric]) if metric in values else "" for metric in metrics]
-        last = (
-            "" if arm == baseline else f"{compared[arm].difference:+.3f} (p {compared[arm].p:.2g})"
-        )
-        rows.append(f"| {arm} | {' | '.join(cells)} | {last} |")
-    return rows
 
 
 def _cited(row: Mapping[str, Any]) -> str:

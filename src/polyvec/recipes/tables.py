@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -11,25 +11,39 @@ from polyvec.evaluation.arms import compare_arms, spread
 
 
 def evidence_table(evidence: Mapping[str, Any]) -> Table:
-    """Mean and standard deviation of every metric of every arm, and the paired test of the main one."""
+    """Mean and standard deviation of every metric, an arm a column, and the paired test of the main metric."""
     seeds = len(evidence["seeds"])
     table = Table(title=f"{evidence['name']}: {seeds} seed(s), {evidence['minutes']:.1f} minutes")
-    table.add_column("arm", overflow="fold")
-    metrics = list(dict.fromkeys(m for values in evidence["arms"].values() for m in values))
-    for metric in metrics:
-        table.add_column(metric, justify="right", overflow="fold")
-    main = {arm: values[evidence["metric"]] for arm, values in evidence["arms"].items()}
-    compared = compare_arms(main, evidence["baseline"]) if evidence["baseline"] in main else {}
-    table.add_column(f"{evidence['metric']} against {evidence['baseline']}", justify="right")
-    for arm, values in evidence["arms"].items():
-        other = arm in compared and arm != evidence["baseline"]
-        difference = f"{compared[arm].difference:+.3f} (p {compared[arm].p:.3f})" if other else ""
-        table.add_row(
-            arm,
-            *(spread(values[metric]) if metric in values else "" for metric in metrics),
-            difference,
-        )
+    header, *rows, differences = evidence_rows(evidence)
+    for place, name in enumerate(header):
+        table.add_column(name, justify="right" if place else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    table.add_section()
+    table.add_row(*differences)
     return table
+
+
+def evidence_rows(evidence: Mapping[str, Any]) -> list[list[str]]:
+    """The arms' names; for each metric its mean and spread in each arm; last the differences to the baseline."""
+    arms: Mapping[str, Mapping[str, Sequence[float]]] = evidence["arms"]
+    metrics = dict.fromkeys(metric for values in arms.values() for metric in values)
+    rows = [
+        [metric, *(spread(values[metric]) if metric in values else "" for values in arms.values())]
+        for metric in metrics
+    ]
+    against = f"{evidence['metric']} against {evidence['baseline']}"
+    return [["metric", *arms], *rows, [against, *_differences(evidence)]]
+
+
+def _differences(evidence: Mapping[str, Any]) -> Iterator[str]:
+    """For each arm its difference to the baseline in the main metric, where both have it."""
+    metric, baseline = evidence["metric"], evidence["baseline"]
+    main = {arm: values[metric] for arm, values in evidence["arms"].items() if metric in values}
+    compared = compare_arms(main, baseline) if baseline in main else {}
+    for arm in evidence["arms"]:
+        other = arm in compared and arm != baseline
+        yield f"{compared[arm].difference:+.3f} (p {compared[arm].p:.2g})" if other else ""
 
 
 def methods_table(rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 TinyModel = Callable[[], "SentenceTransformer"]
+TinyArchitecture = Callable[[str], "tuple[Path, SentenceTransformer]"]
 
 WORDS = """
 a an the and or not of to in on for with from by is are was be it this that which one two three
@@ -100,4 +101,86 @@ def _tokenizer():
         mask_token="[MASK]",
         model_max_length=64,
         model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_architecture(tmp_path_factory: pytest.TempPathFactory) -> TinyArchitecture:
+    """A factory: a randomly initialised masked-language model of an architecture, and the model made of its encoder.
+
+    Called with ``bert``, ``roberta``, ``distilbert``, ``modernbert`` or ``mpnet`` it returns the folder of the whole
+    masked-language model and a fresh text model of its encoder: 2 layers, 32 dimensions, without dropout.
+    """
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import AutoConfig, AutoModelForMaskedLM
+
+    folders: dict[str, Path] = {}
+
+    def make(kind: str) -> tuple[Path, SentenceTransformer]:
+        if kind not in folders:
+            folders[kind] = tmp_path_factory.mktemp(kind)
+            tokenizer = _byte_pairs() if kind in ("roberta", "modernbert") else _tokenizer()
+            tokenizer.save_pretrained(folders[kind])
+            with torch.random.fork_rng():
+                torch.manual_seed(0)
+                config = AutoConfig.for_model(
+                    kind, **_tiny(kind), vocab_size=len(tokenizer), pad_token_id=0
+                )
+                whole = AutoModelForMaskedLM.from_config(config)
+                for (
+                    weight
+                ) in whole.parameters():  # no bias is 0, so that it is seen when one is lost
+                    torch.nn.init.normal_(weight, std=0.2)
+            whole.save_pretrained(folders[kind])
+        body = Transformer(str(folders[kind]), max_seq_length=48)
+        pooling = Pooling(32, "cls")
+        return folders[kind], SentenceTransformer(modules=[body, pooling], device="cpu").eval()
+
+    return make
+
+
+def _tiny(kind: str) -> dict[str, object]:
+    if kind == "distilbert":
+        return {
+            "dim": 32,
+            "n_layers": 2,
+            "n_heads": 2,
+            "hidden_dim": 64,
+            "max_position_embeddings": 64,
+            "dropout": 0.0,
+            "attention_dropout": 0.0,
+        }
+    sizes: dict[str, object] = {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "max_position_embeddings": 64,
+    }
+    if kind == "modernbert":
+        return {**sizes, "cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3}
+    return {**sizes, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+
+
+def _byte_pairs():
+    from tokenizers import ByteLevelBPETokenizer
+    from tokenizers.processors import RobertaProcessing
+    from transformers import PreTrainedTokenizerFast
+
+    special = ["<pad>", "<unk>", "<s>", "</s>", "<mask>"]
+    learned = ByteLevelBPETokenizer()
+    learned.train_from_iterator([WORDS] * 2, 400, special_tokens=special, show_progress=False)
+    learned.post_processor = RobertaProcessing(("</s>", 3), ("<s>", 2))
+    return PreTrainedTokenizerFast(
+        tokenizer_object=learned._tokenizer,
+        pad_token="<pad>",
+        unk_token="<unk>",
+        cls_token="<s>",
+        sep_token="</s>",
+        bos_token="<s>",
+        eos_token="</s>",
+        mask_token="<mask>",
+        model_max_length=64,
     )

@@ -10,7 +10,7 @@ from pkgutil import iter_modules
 from typing import Any, Literal
 
 from polyvec.errors import BadInput
-from polyvec.recipes.papers import Paper
+from polyvec.recipes.papers import PAPERS, Paper
 
 Scale = Literal["cpu", "gpu"]
 Verdict = Literal["holds", "holds in part", "not seen at this scale", "contradicted"]
@@ -97,10 +97,11 @@ class Recipe:
 
 
 def recipes() -> list[Recipe]:
-    """All recipes. Their modules import what is heavy only when an arm runs."""
+    """All recipes: modules called as their papers are. They import what is heavy only when an arm runs."""
     package = import_module("polyvec.recipes")
-    modules = (import_module(f"polyvec.recipes.{m.name}") for m in iter_modules(package.__path__))
-    return [module.RECIPE for module in modules if hasattr(module, "RECIPE")]
+    papers = {paper.name.replace("-", "_") for paper in PAPERS}
+    named = (module.name for module in iter_modules(package.__path__) if module.name in papers)
+    return [import_module(f"polyvec.recipes.{name}").RECIPE for name in named]
 
 
 def find_recipe(name: str) -> Recipe:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from polyvec.errors import BadInput
+from polyvec.training.batch_loss import batch_loss
+
+WARM_UP = 0.1
+"""Share of a budget in which the learning rate rises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +83,49 @@ def same_order(rows: int, batch: int, seed: int) -> Iterator[NDArray[np.intp]]:
             held = np.concatenate([held, rng.permutation(rows)])
         yield held[:batch]
         held = held[batch:]
+
+
+def train_equally(
+    objective: nn.Module,
+    columns: Sequence[Sequence[Any]],
+    budget: EqualBudget,
+    *,
+    batch: int,
+    learning_rate: float,
+    seed: int,
+    labels: Sequence[int] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> list[float]:
+    """Train an objective as every other arm is trained: AdamW, a tenth of the budget to warm up, then down to zero.
+
+    Args:
+        objective: has a ``model`` that preprocesses them; its weights and the model's are changed.
+        columns: the raw things of each column, of equal length; a row is a training example.
+        budget: steps or seconds.
+        batch: rows in a step; the same seed gives every arm the same rows in the same order.
+        learning_rate: the highest.
+        seed: of the order, and of dropout.
+        labels: passed to the objective, one a row.
+        say: reports now and then how far it is.
+
+    Returns:
+        The loss of each step. Where the objective returns several, their sum.
+    """
+    torch.manual_seed(seed)
+    optimizer = torch.optim.AdamW(objective.parameters(), lr=learning_rate, weight_decay=0.01)
+    objective.train()
+    losses: list[float] = []
+    for share, rows in zip(budget, same_order(len(columns[0]), batch, seed), strict=False):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate * min((share + 1e-3) / WARM_UP, (1 - share) / (1 - WARM_UP))
+        wanted = None if labels is None else [labels[row] for row in rows]
+        loss = batch_loss(objective, [[column[row] for row in rows] for column in columns], wanted)
+        loss.backward()
+        nn.utils.clip_grad_norm_(objective.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        losses.append(float(loss.detach()))
+        if say is not None and len(losses) % 50 == 0:
+            say(f"step {len(losses)}, loss {np.mean(losses[-50:]):.3f}")
+    objective.eval()
+    return losses

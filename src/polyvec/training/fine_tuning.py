@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sentence_transformers import (
     SentenceTransformerTrainingArguments,
 )
 from sentence_transformers.base.sampler import DefaultBatchSampler
+from torch import nn
 from torch.utils.data import SequentialSampler
 from transformers import (
     PrinterCallback,
@@ -30,7 +32,8 @@ from polyvec.console import progress_bar
 from polyvec.encoders.encoding import prompt_for
 from polyvec.encoders.loading import without_weight_bars
 from polyvec.encoders.precision import has_bfloat16
-from polyvec.objectives.in_batch_softmax import InBatchSoftmax
+from polyvec.objectives.own_weights import load_own_weights, save_own_weights
+from polyvec.ranks import average_gradients, rank, ranks
 
 SECONDS_BETWEEN_CHECKPOINTS = 45
 OVERTIME = 1.2
@@ -38,7 +41,7 @@ OVERTIME = 1.2
 
 
 def fine_tune(
-    objective: InBatchSoftmax,
+    objective: nn.Module,
     rows: Dataset,
     batch: int,
     folder: Path,
@@ -53,10 +56,12 @@ def fine_tune(
     The learning rate rises over the first tenth of the steps and falls linearly to zero at the last. Dropout is off:
     over a few hundred steps it costs more (attention without it is much faster) than it brings.
 
+    Under ``torchrun`` or ``accelerate launch`` each rank takes every n-th batch, and gradients are averaged.
+
     Args:
-        objective: built with the model; the model is changed.
+        objective: built with the model, which is changed; so are the objective's own weights.
         rows: a whole number of batches; columns as the objective wants them.
-        batch: rows in a step.
+        batch: rows in a step of one rank.
         folder: checkpoints and the curve; a run that was killed continues from what is there.
         learning_rate: the highest.
         seconds_per_step: expected; decides how often a checkpoint is written.
@@ -66,9 +71,9 @@ def fine_tune(
     Returns:
         A point a step: ``step``, ``seconds`` since the start, ``loss`` and ``learning_rate``.
     """
-    model = objective.model
-    _without_dropout(model)
-    steps = len(rows) // batch
+    model: SentenceTransformer = objective.model  # type: ignore[assignment]
+    _without_dropout(objective)
+    steps = len(rows) // (batch * ranks())
     curve = _Curve(folder / "curve.jsonl", steps, OVERTIME * seconds_allowed)
     checkpoint = _last_whole_checkpoint(folder)
     arguments = SentenceTransformerTrainingArguments(
@@ -107,10 +112,41 @@ def fine_tune(
 
 
 class _Trainer(SentenceTransformerTrainer):
-    """Without what only a model card needs: its examples take longer to collect than a step."""
+    """Treats an objective's own weights as the model's: averaged over ranks, kept in checkpoints.
+
+    It collects nothing for a model card, whose examples take longer than a step.
+    """
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
         return None
+
+    def create_accelerator_and_postprocess(self) -> None:
+        super().create_accelerator_and_postprocess()
+        # As for evaluation means: not wrapped in DistributedDataParallel, whose work `average_gradients` does.
+        self.accelerator.prepare_model = partial(
+            self.accelerator.prepare_model, evaluation_mode=True
+        )
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        loss = super().training_step(*args, **kwargs)
+        average_gradients(self._objective())
+        return loss
+
+    def _objective(self) -> nn.Module:
+        if not isinstance(self.loss, nn.Module):
+            raise TypeError("one objective is trained at a time")
+        return self.loss
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        super()._save(output_dir, state_dict)
+        if output_dir:
+            save_own_weights(self._objective(), Path(output_dir))
+
+    def _load_from_checkpoint(
+        self, resume_from_checkpoint: str, model: nn.Module | None = None
+    ) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint)
+        load_own_weights(self._objective(), Path(resume_from_checkpoint))
 
 
 class _Curve(TrainerCallback):
@@ -122,6 +158,7 @@ class _Curve(TrainerCallback):
         self._steps = steps
         self._allowed = seconds_allowed
         self._bar: Progress = progress_bar()
+        self._shown = rank() == 0
         self._line: TaskID | None = None
         self._start = 0.0
 
@@ -129,9 +166,11 @@ class _Curve(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         self.points = _points_until(self._path, state.global_step)
-        _write_points(self._path, self.points)
         spent = self.points[-1]["seconds"] if self.points else 0.0
         self._start = time.perf_counter() - spent
+        if not self._shown:
+            return
+        _write_points(self._path, self.points)
         self._bar.start()
         self._line = self._bar.add_task("training", total=self._steps, completed=state.global_step)
 
@@ -143,7 +182,7 @@ class _Curve(TrainerCallback):
         logs: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        if not logs or "loss" not in logs or self._line is None:
+        if not logs or "loss" not in logs:
             return
         point = {
             "step": state.global_step,
@@ -152,9 +191,10 @@ class _Curve(TrainerCallback):
             "learning_rate": float(logs["learning_rate"]),
         }
         self.points.append(point)
-        with open(self._path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(point) + "\n")
-        self._bar.update(self._line, completed=state.global_step)
+        if self._line is not None:
+            with open(self._path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(point) + "\n")
+            self._bar.update(self._line, completed=state.global_step)
         if point["seconds"] > self._allowed:
             control.should_training_stop = True
 
@@ -208,7 +248,7 @@ def _in_given_order(dataset: Dataset, **kwargs: Any) -> DefaultBatchSampler:
     return DefaultBatchSampler(SequentialSampler(dataset), **kwargs)
 
 
-def _without_dropout(model: SentenceTransformer) -> None:
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
+def _without_dropout(objective: nn.Module) -> None:
+    for module in objective.modules():
+        if isinstance(module, nn.Dropout):
             module.p = 0.0

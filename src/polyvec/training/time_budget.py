@@ -6,13 +6,12 @@ import math
 import statistics
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from datasets import Dataset
+from torch import nn
 
-from polyvec.encoders.precision import has_bfloat16
-from polyvec.objectives.in_batch_softmax import InBatchSoftmax
+from polyvec.training.batch_loss import batch_loss
 
 SAFETY = 0.92
 """Share of the budget that is planned; the rest pays for checkpoints and for a machine that slows down."""
@@ -44,32 +43,23 @@ def plan_steps(minutes: float, seconds_per_step: float, batch: int, most: int) -
     return Plan(max(1, min(fitting, most)), batch, seconds_per_step)
 
 
-def measure_step(objective: InBatchSoftmax, rows: Dataset, batch: int) -> float:
+def measure_step(objective: nn.Module, rows: Dataset, batch: int) -> float:
     """Seconds that one training step takes on average over the batches in ``rows``: forward, backward and update.
 
     The weights are left as they are: the update's learning rate is 0. The first step, in which memory is first touched,
     is not counted.
     """
-    model = objective.model
-    device = model.device
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0)
+    device = next(objective.parameters()).device
+    columns = [name for name in rows.column_names if name != "label"]
+    optimizer = torch.optim.AdamW(objective.parameters(), lr=0.0)
     seconds = []
     for number in [0, *range(len(rows) // batch)]:
         part = rows[number * batch : (number + 1) * batch]
         start = time.perf_counter()
-        features = [
-            _to(device, model.preprocess(part[column])) for column in ("anchor", "positive")
-        ]
-        with torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device)):
-            loss = objective(features, torch.tensor(part["label"], device=device))
-        loss.backward()
+        batch_loss(objective, [part[column] for column in columns], part.get("label")).backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - start)
     return statistics.fmean(seconds[1:])
-
-
-def _to(device: torch.device, features: dict[str, Any]) -> dict[str, Any]:
-    return {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in features.items()}

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from polyvec.data.documents import Document
+from polyvec.data.leak_guard import refuse_leakage
 from polyvec.data.near_duplicates import duplicate_groups
 from polyvec.data.passages import Passage
 from polyvec.data.structure_pairs import Pair
@@ -124,20 +125,21 @@ def assert_no_leak(
     """Stop the run if anything of an exam can be learned; a guard against mistakes in this library, not in input.
 
     Raises:
-        AssertionError: naming what leaked.
+        LeakageError: naming what leaked.
     """
-    asked = {pair.query.casefold() for pair in exam}
-    wanted = {pair.passage for pair in exam}
-    leaks = {
-        "documents in two parts": (split.train & split.dev)
-        | (split.test & (split.train | split.dev)),
-        "training passages from held-out documents": {
-            piece.id for piece in learned if piece.document not in split.train
-        },
-        "exam material in training": {
-            pair.query for pair in pairs if pair.query.casefold() in asked or pair.passage in wanted
-        },
-    }
-    for leak, found in leaks.items():
-        if found:
-            raise AssertionError(f"{leak}: {sorted(found)[:3]}")
+    refuse_leakage(split.train, split.dev | split.test, "documents in two parts")
+    refuse_leakage(split.dev, split.test, "documents in two parts")
+    # Whatever is not for training is held out, also what no part knows of.
+    held_out = {piece.document for piece in learned} - split.train
+    refuse_leakage(held_out, held_out, "held-out documents in training")
+    pairs = list(pairs)
+    refuse_leakage(
+        (pair.query.casefold() for pair in pairs),
+        (pair.query.casefold() for pair in exam),
+        "questions of an exam in training",
+    )
+    refuse_leakage(
+        (pair.passage for pair in pairs),
+        (pair.passage for pair in exam),
+        "passages of an exam in training",
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from polyvec.data.documents import Document
@@ -70,32 +70,72 @@ def structure_pairs(documents: Sequence[Document], pieces: Iterable[Passage]) ->
     return _unambiguous(dict.fromkeys(found))
 
 
-def inverse_cloze_pairs(pieces: Iterable[Passage], seed: int, keep: float = 0.1) -> list[Pair]:
-    """One pair for each prose passage of at least three sentences: a sentence of it, and the rest.
+def says_something(query: str, least_words: int = 1) -> bool:
+    """Whether a text has so many words with letters in them, and three letters in all.
+
+    Example:
+        >>> says_something("1.2.3"), says_something("See also", least_words=3)
+        (False, False)
+    """
+    written = [word for word in query.split() if any(c.isalpha() for c in word)]
+    return len(written) >= least_words and sum(c.isalpha() for c in query) >= 3
+
+
+def _ask_in_four_words(sentence: str) -> bool:
+    return says_something(sentence, least_words=4)
+
+
+def inverse_cloze_pairs(
+    pieces: Iterable[Passage],
+    seed: int,
+    keep: float = 0.1,
+    least_sentences: int = 3,
+    asks: Callable[[str], bool] = _ask_in_four_words,
+) -> list[Pair]:
+    """One pair for each prose passage of enough sentences: a sentence of it, and the rest.
 
     Args:
         pieces: passages; code is passed over.
         seed: chooses the sentences.
         keep: how often the sentence stays in the passage, so that matching words is learned too; the paper's 0.1.
+        least_sentences: that a passage has to have.
+        asks: whether a sentence may be the query; by default one of four words or more.
+
+    Example:
+        >>> page = Passage("a#0.0", "a", 0, "text", "It was the first. Nobody saw it come.")
+        >>> (pair,) = inverse_cloze_pairs([page], seed=0, keep=0.0, least_sentences=2)
+        >>> pair.query, pair.text
+        ('Nobody saw it come.', 'It was the first.')
     """
     rng = random.Random(seed)
-    return [pair for piece in pieces if piece.kind == "text" for pair in _cloze(piece, rng, keep)]
-
-
-def _cloze(piece: Passage, rng: random.Random, keep: float) -> Iterator[Pair]:
-    parts = sentences(piece.text)
-    # A sentence that stands in the passage twice would still be there when one of the two is taken out.
-    candidates = [
-        n
-        for n, part in enumerate(parts)
-        if _says_something(part, least_words=4) and parts.count(part) == 1
+    return [
+        pair
+        for piece in pieces
+        if piece.kind == "text"
+        for pair in _cloze(piece, rng, keep, least_sentences, asks)
     ]
-    if len(parts) < 3 or not candidates:
+
+
+def _cloze(
+    piece: Passage,
+    rng: random.Random,
+    keep: float,
+    least_sentences: int,
+    asks: Callable[[str], bool],
+) -> Iterator[Pair]:
+    parts = sentences(piece.text)
+    # What the passage says twice would still be there when one of the two is taken out.
+    whole = piece.text.casefold()
+    candidates = [
+        n for n, part in enumerate(parts) if asks(part) and whole.count(part.casefold()) == 1
+    ]
+    if len(parts) < least_sentences or not candidates:
         return
     chosen = rng.choice(candidates)
     rest = parts if rng.random() < keep else parts[:chosen] + parts[chosen + 1 :]
-    section = f"{piece.document}#{piece.section}"
-    yield Pair(CLOZE, parts[chosen], piece.id, section, " ".join(rest))
+    if rest:
+        section = f"{piece.document}#{piece.section}"
+        yield Pair(CLOZE, parts[chosen], piece.id, section, " ".join(rest))
 
 
 class _Answers:
@@ -135,7 +175,7 @@ def _pairs_of(document: Document, answers: _Answers) -> Iterator[Pair]:
     for position, section in enumerate(document.sections):
         where = (document.id, position)
         yield from _prose_pairs(HEADING, section.heading, where, answers)
-        if where in answers.code and _says_something(section.summary, least_words=3):
+        if where in answers.code and says_something(section.summary, least_words=3):
             yield Pair(SUMMARY, section.summary, answers.code[where], _section_key(where))
         for link in section.links:
             goal = answers.of_link(link.target)
@@ -144,7 +184,7 @@ def _pairs_of(document: Document, answers: _Answers) -> Iterator[Pair]:
 
 
 def _title_pairs(document: Document, answers: _Answers) -> Iterator[Pair]:
-    if not _says_something(document.title):
+    if not says_something(document.title):
         return
     prose = (answers.prose.get((document.id, n), []) for n in range(len(document.sections)))
     for passage in (section[0] for section in prose if section):
@@ -154,18 +194,13 @@ def _title_pairs(document: Document, answers: _Answers) -> Iterator[Pair]:
 def _prose_pairs(
     task: str, query: str, where: tuple[str, int], answers: _Answers
 ) -> Iterator[Pair]:
-    if _says_something(query):
+    if says_something(query):
         for passage in answers.prose.get(where, []):
             yield Pair(task, query, passage, _section_key(where))
 
 
 def _section_key(where: tuple[str, int]) -> str:
     return f"{where[0]}#{where[1]}"
-
-
-def _says_something(query: str, least_words: int = 1) -> bool:
-    written = [word for word in query.split() if any(c.isalpha() for c in word)]
-    return len(written) >= least_words and sum(c.isalpha() for c in query) >= 3
 
 
 def _unambiguous(pairs: Iterable[Pair]) -> list[Pair]:

@@ -37,4 +37,5 @@ def _work(number: int, folder: str) -> None:
 
 def test_two_ranks_get_the_mean_also_of_weights_that_one_did_not_use(tmp_path):
     multiprocessing.spawn(_work, (str(tmp_path),), nprocs=2)
-    assert (tmp_path / "done-0").exists() and (tmp_path / "done-1").exists()
+    assert (tmp_path / "done-0").exists()
+    assert (tmp_path / "done-1").exists()

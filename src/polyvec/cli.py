@@ -71,6 +71,12 @@ def adapt(
     hard_negatives: Annotated[
         int, typer.Option(help="Hardest wrong answers that each pair meets in its batch, 0 to 15.")
     ] = 0,
+    pretrain: Annotated[
+        str,
+        typer.Option(
+            help="Learn from the raw documents first: ict,bfs,wlp, retromae, dupmae, prop, mlm or none."
+        ),
+    ] = "none",
     out: Annotated[
         Path, typer.Option(help="Folder for model, metrics.json and report.html.")
     ] = Path("adapted"),
@@ -96,6 +102,7 @@ def adapt(
         text_column=text_column,
         learning_rate=learning_rate,
         hard_negatives=hard_negatives,
+        pretrain=pretrain,
         out=out,
         device=device,
         seed=seed,
@@ -103,6 +110,51 @@ def adapt(
     )
     _print(table(result.metrics))
     typer.echo(f"Model: {out / 'model'}   Report: {out / 'report.html'}")
+
+
+@app.command()
+def pretrain(
+    objective: Annotated[
+        str,
+        typer.Argument(help="ict, bfs, wlp (with commas between), retromae, dupmae, prop or mlm."),
+    ],
+    corpus: Annotated[str, typer.Argument(help="DOCS as in adapt.")],
+    encoder: Annotated[str, typer.Option(help="Model to start from.")] = "minilm",
+    minutes: Annotated[float, typer.Option(help="Time for training.")] = 10.0,
+    steps: Annotated[int | None, typer.Option(help="Train so many steps instead.")] = None,
+    batch: Annotated[int, typer.Option(help="Rows in a step, of each process.")] = 64,
+    length: Annotated[int, typer.Option(help="Tokens of a text that are read.")] = 128,
+    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 1e-4,
+    text_column: TextColumn = None,
+    out: Annotated[Path, typer.Option(help="Folder for model and curve.")] = Path("pretrained"),
+    device: Device = "auto",
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    restart: Restart = False,
+) -> None:
+    """Make an encoder a retriever out of raw documents, before any pair is learned.
+
+    Examples: `polyvec pretrain ict,bfs,wlp docs/ --out pretrained`;
+    `torchrun --nproc-per-node 2 -m polyvec pretrain dupmae docs/ --encoder bert-base-uncased`.
+    The same command continues after an interruption.
+    """
+    from polyvec.training.pretraining import pretrain as run
+
+    model = run(
+        objective,
+        corpus,
+        encoder=encoder,
+        minutes=minutes,
+        steps=steps,
+        batch=batch,
+        length=length,
+        learning_rate=learning_rate,
+        text_column=text_column,
+        out=out,
+        device=device,
+        seed=seed,
+        restart=restart,
+    )
+    typer.echo(f"Model: {model}")
 
 
 @app.command()

@@ -148,6 +148,19 @@ def test_own_judgements_are_the_exam(tiny_model_path, tmp_path):
     assert result.metrics["mean"]["bm25"]["recall@10"] > 0.9
 
 
+def test_documents_are_read_before_pairs_are_learned(tiny_model_path, tmp_path):
+    folder, out = cranes(tmp_path / "beir", documents=400), tmp_path / "out"
+    result = polyvec.adapt(
+        folder, base=str(tiny_model_path), minutes=0.03, pretrain="retromae", out=out
+    )
+    curve = result.metrics["pretraining"]["curve"]
+    assert curve[0]["step"] == 1
+    assert {"pretrain", "train"} <= set(result.metrics["cost"]["stages"])
+    assert (
+        "Loss of pre-training on the raw documents (retromae)" in (out / "report.html").read_text()
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -156,6 +169,7 @@ def test_own_judgements_are_the_exam(tiny_model_path, tmp_path):
         (["--queries", "q.jsonl"], "--qrels"),
         (["--learning-rate", "-1"], "--learning-rate"),
         (["--device", "abacus"], "abacus"),
+        (["--pretrain", "bert"], "no objective is called 'bert'"),
     ],
 )
 def test_bad_options_end_in_one_sentence(options, sentence, tiny_model_path, tmp_path):

@@ -76,6 +76,7 @@ def metrics():
             "machine": "a machine, 2 cores",
             "precision": "float32",
         },
+        "pretraining": {},
         "training": {
             "curve": [
                 {"step": 1, "seconds": 4.0, "loss": 2.0, "learning_rate": 1e-4},

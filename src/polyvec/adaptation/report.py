@@ -121,15 +121,15 @@ def _rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _figures(metrics: dict[str, Any]) -> dict[str, str]:
-    return {
-        draw.__name__: report_figures.as_svg(draw, metrics)
-        for draw in (
-            report_figures.bars,
-            report_figures.training_curve,
-            report_figures.merge_curve,
-            report_figures.cost_bars,
-        )
-    }
+    drawn = [
+        report_figures.bars,
+        report_figures.training_curve,
+        report_figures.merge_curve,
+        report_figures.cost_bars,
+    ]
+    if metrics["pretraining"]:
+        drawn.append(report_figures.pretraining_curve)
+    return {draw.__name__: report_figures.as_svg(draw, metrics) for draw in drawn}
 
 
 def _by_reason(skipped: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:

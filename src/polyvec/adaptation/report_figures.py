@@ -62,8 +62,16 @@ def bars(metrics: dict[str, Any]) -> Figure:
 
 
 def training_curve(metrics: dict[str, Any]) -> Figure:
-    """Loss and learning rate against the seconds of training."""
-    curve = metrics["training"]["curve"]
+    """Loss and learning rate against the seconds of training on pairs."""
+    return _curve(metrics["training"]["curve"])
+
+
+def pretraining_curve(metrics: dict[str, Any]) -> Figure:
+    """The same of pre-training."""
+    return _curve(metrics["pretraining"]["curve"])
+
+
+def _curve(curve: list[dict[str, float]]) -> Figure:
     figure, axes = _figure(5.4, 3.0)
     seconds = [point["seconds"] for point in curve]
     axes.plot(

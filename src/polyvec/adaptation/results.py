@@ -59,6 +59,7 @@ def write_results(
             "batch": plan["batch"],
             "learning_rate": options["learning_rate"],
         },
+        "pretraining": _pretraining(stages.folder),
         "merge": {"curve": merge["curve"], "chosen": merge["chosen"]},
         "read": _read(stages.folder),
     }
@@ -67,6 +68,12 @@ def write_results(
     write_report(metrics, folder / "report.html")
     # Last, so that whoever finds it finds everything.
     write_json(folder / "metrics.json", metrics)
+
+
+def _pretraining(stages: Path) -> dict[str, Any]:
+    """The curve of what came before pairs; empty where nothing did."""
+    path = stages / "pretrain" / "curve.json"
+    return {"curve": read_json(path)} if path.exists() else {}
 
 
 def _rankings(stages: Path) -> dict[str, Rankings]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import stat
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,7 @@ def install(tmp_path: Path, caches: Path, monkeypatch: pytest.MonkeyPatch) -> In
     )
 
     def put(module: str, file: str, content: bytes) -> Path:
+        monkeypatch.delitem(sys.modules, module, raising=False)
         path = packages / module / file
         path.parent.mkdir(parents=True, exist_ok=True)
         (packages / module / "__init__.py").write_text("raise RuntimeError('imported')")

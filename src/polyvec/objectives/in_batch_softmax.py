@@ -165,7 +165,8 @@ class InBatchSoftmax(nn.Module):
                 "log-q correction without labels: give a label a row, the passage's number in expected_counts"
             )
         last = labels if labels.ndim == 1 else labels[:, -1]
-        return pad(self.expected_counts[last].log(), (0, passages - len(last)))
+        expected = self.expected_counts.to(last.device)[last]
+        return pad(expected.log(), (0, passages - len(last)))
 
     def embed(self, features: Features) -> Tensor:
         """Vectors of a column, shape (rows, d), chunk by chunk, shortest rows first."""

@@ -92,6 +92,10 @@ def transformer(run: Run) -> SentenceTransformer:
         length=size.length,
         seed=run.seed,
     )
+    for module in encoder.modules():
+        # As in `polyvec.training.fine_tuning`: over so few steps it costs more time than it brings.
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
     return two_tower(encoder, dim=size.dim, seed=run.seed).to(run.device)
 
 

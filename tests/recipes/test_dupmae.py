@@ -80,7 +80,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tiny_model):
     page = Document("page", "", "page", sections)
     size = dupmae.SIZES["cpu"]._replace(
         layers=1, length=24, vocabulary=120, warm_up=0.2, pretraining=0.2, probe=0.1,
-        steps=2, batch=4,
+        batch=4, steps=2, tuning_batch=4,
     )  # fmt: skip
     monkeypatch.setitem(dupmae.SIZES, "cpu", size)
     monkeypatch.setattr(dupmae_start, "load", lambda *_: tiny_model())

@@ -43,15 +43,16 @@ class Size(NamedTuple):
     warm_up: float
     pretraining: float
     probe: float
-    steps: int
     batch: int
+    steps: int
+    tuning_batch: int
 
 
 SIZES: dict[Scale, Size] = {
-    "cpu": Size(3, 64, 8000, 12, 35, 6, 20, 32),
-    "gpu": Size(6, 256, 16000, 40, 30, 6, 150, 64),
+    "cpu": Size(2, 48, 4000, 6, 55, 6, 16, 20, 32),
+    "gpu": Size(6, 256, 16000, 40, 30, 6, 64, 150, 64),
 }
-_LEARNING_RATE = 5e-4
+_RATE, _TUNING_RATE = 1e-3, 3e-4
 
 
 def _mlm(run: Run) -> Metrics:
@@ -126,7 +127,7 @@ def _warm(run: Run) -> SentenceTransformer:
             run.device
         )
         objective = MaskedLanguage(model, seed=run.seed)
-        _train(objective, [texts], EqualBudget(seconds=size.warm_up), run)
+        _read(objective, EqualBudget(seconds=size.warm_up), run)
         save(model, place)
         save_own_weights(objective, place)
     return load(place, run.device)
@@ -141,12 +142,11 @@ def _place(run: Run) -> Path:
 def _pretrained(objective: nn.Module, run: Run) -> None:
     """Learn from texts for the seconds that every arm gets, from the head of the common start."""
     from polyvec.objectives.own_weights import load_own_weights
-    from polyvec.recipes.dupmae_data import material
     from polyvec.training.equal_budget import EqualBudget
 
     load_own_weights(objective, _place(run))
     budget = EqualBudget(seconds=SIZES[run.scale].pretraining)
-    _train(objective, [material().texts], budget, run)
+    _read(objective, budget, run)
 
 
 def _probe(model: SentenceTransformer, run: Run) -> float:
@@ -159,7 +159,7 @@ def _probe(model: SentenceTransformer, run: Run) -> float:
     frozen = copy.deepcopy(model).requires_grad_(False)
     objective = RetroMAE(frozen, decoder_mask=RECALL_SHARE, seed=run.seed)
     budget = EqualBudget(seconds=SIZES[run.scale].probe)
-    _train(objective, [material().texts], budget, run)
+    _read(objective, budget, run)
     return Bottleneck(objective, material().held_out)(frozen)["recall"]
 
 
@@ -167,33 +167,35 @@ def _tested(model: SentenceTransformer, run: Run) -> Metrics:
     """Fine-tune on titles and headings, the same for every arm, and ask the judged queries."""
     from polyvec.objectives.in_batch_softmax import InBatchSoftmax
     from polyvec.recipes.dupmae_data import material
-    from polyvec.training.equal_budget import EqualBudget
+    from polyvec.training.equal_budget import EqualBudget, train_equally
 
-    given = material()
-    columns = [given.queries, given.answers]
-    budget = EqualBudget(steps=SIZES[run.scale].steps)
-    _train(InBatchSoftmax(model), columns, budget, run, given.labels)
+    given, size = material(), SIZES[run.scale]
+    train_equally(
+        InBatchSoftmax(model),
+        [given.queries, given.answers],
+        EqualBudget(steps=size.steps),
+        batch=size.tuning_batch,
+        learning_rate=_TUNING_RATE,
+        seed=run.seed,
+        labels=given.labels,
+        say=run.say,
+    )
     exam = _exam()
     return _scores(exam.score(exam.rank(model)))
 
 
-def _train(
-    objective: nn.Module,
-    columns: Sequence[Sequence[str]],
-    budget: EqualBudget,
-    run: Run,
-    labels: Sequence[int] | None = None,
-) -> None:
+def _read(objective: nn.Module, budget: EqualBudget, run: Run) -> None:
+    """Learn from the texts without pairs."""
+    from polyvec.recipes.dupmae_data import material
     from polyvec.training.equal_budget import train_equally
 
     train_equally(
         objective,
-        columns,
+        [material().texts],
         budget,
         batch=SIZES[run.scale].batch,
-        learning_rate=_LEARNING_RATE,
+        learning_rate=_RATE,
         seed=run.seed,
-        labels=labels,
         say=run.say,
     )
 

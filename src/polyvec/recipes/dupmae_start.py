@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from sentence_transformers import SentenceTransformer
@@ -33,7 +34,7 @@ def start(
         length: tokens of a text that are read.
     """
     whole = first_layers(load("minilm", "cpu"), layers)
-    body = whole[0].auto_model
+    body: Any = whole[0].auto_model
     tokenizer, kept = _fewer_pieces(whole.tokenizer, texts, vocabulary)
     table = body.embeddings.word_embeddings
     body.embeddings.word_embeddings = nn.Embedding.from_pretrained(

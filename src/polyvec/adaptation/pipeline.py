@@ -12,7 +12,7 @@ from sentence_transformers import SentenceTransformer
 
 from polyvec.adaptation.choice import WEIGHTS, choose_weight
 from polyvec.adaptation.examination import MEASURE
-from polyvec.adaptation.merging import interpolate
+from polyvec.adaptation.interpolation import interpolate
 from polyvec.adaptation.preparation import BATCH, Prepared, prepare, retention_exams
 from polyvec.adaptation.results import write_results
 from polyvec.console import console

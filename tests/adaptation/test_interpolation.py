@@ -3,7 +3,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from torch import nn
 
-from polyvec.adaptation.merging import interpolate
+from polyvec.adaptation.interpolation import interpolate
 from polyvec.errors import BadInput
 
 

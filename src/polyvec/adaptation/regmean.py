@@ -104,4 +104,5 @@ def _least_squares(changes: Sequence[Tensor], products: Sequence[Tensor], keep: 
     right = unit @ mean.T + sum(
         found @ change.double().T for found, change in zip(shrunk, changes, strict=True)
     )
-    return torch.linalg.solve(left, right).T.float()
+    solved: Tensor = torch.linalg.solve(left, right)
+    return solved.T.float()

@@ -13,7 +13,7 @@ gradient with each of them, and one step costs one step of training and that man
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Literal
@@ -66,6 +66,8 @@ class SelfPositioning:
         batch: rows of one; the paper's 32.
         space: ``slerp``, or ``lerp`` for a plain sum of task vectors whose coefficients are the weights.
         objective: makes the loss of a model; by default the in-batch softmax at the paper's temperature of .02.
+        turns: task → how many of its batches follow one another; 1 each by default. More turns for a task move the
+            model towards it.
         seed: of the order of probe rows.
 
     Raises:
@@ -84,6 +86,7 @@ class SelfPositioning:
         batch: int = 32,
         space: Space = "slerp",
         objective: Callable[[SentenceTransformer], nn.Module] | None = None,
+        turns: Mapping[str, int] | None = None,
         seed: int = 0,
     ) -> None:
         if mu < 0 or steps < 1 or batch < 2:
@@ -96,6 +99,7 @@ class SelfPositioning:
         self.batch = batch
         self.space = space
         self.objective = objective or probe_loss
+        self.turns = turns or {}
         self.seed = seed
 
     def fit(self, vectors: TaskVectors, probe: Probe) -> Position:
@@ -132,13 +136,14 @@ class SelfPositioning:
                 softplus(place.free).tolist(), float(place.scale), place().tolist(), history
             )
 
-    def _batches(self, probe: Probe):  # type: ignore[no-untyped-def]
+    def _batches(self, probe: Probe) -> Iterator[list[list[str]]]:
         """Columns of one task each, tasks in turn."""
         orders = {
             task: same_order(len(columns[0]), min(self.batch, len(columns[0])), self.seed)
             for task, columns in probe.items()
         }
-        for task in cycle(probe):
+        turns = [task for task in probe for _ in range(self.turns.get(task, 1))]
+        for task in cycle(turns):
             rows = next(orders[task])
             yield [[column[row] for row in rows] for column in probe[task]]
 
@@ -194,7 +199,7 @@ class _Moving:
                 )
         return float(loss.detach()), slopes
 
-    def _moved(self):  # type: ignore[no-untyped-def]
+    def _moved(self) -> Iterator[tuple[str, Tensor]]:
         return (
             (name, weight)
             for name, weight in self.model.named_parameters()

@@ -7,6 +7,7 @@ models is arithmetic on task vectors, and looking at them tells which models wil
 from __future__ import annotations
 
 import copy
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,10 +44,10 @@ class TaskVectors:
 
     def gram(self) -> Tensor:
         """Inner products of all pairs, shape (models, models), float64."""
-        found = torch.zeros(len(self.deltas), len(self.deltas), dtype=torch.float64)
+        found = torch.zeros((len(self.deltas), len(self.deltas)), dtype=torch.float64)
         for name in self.deltas[0]:
             rows = torch.stack([delta[name].flatten() for delta in self.deltas]).double()
-            found += rows @ rows.T
+            found.addmm_(rows, rows.T)
         return found
 
     def combined(self, coefficients: Sequence[float] | Tensor) -> Delta:
@@ -153,7 +154,8 @@ def refuse_different(base: SentenceTransformer, model: SentenceTransformer, name
 
 def length(delta: Mapping[str, Tensor]) -> float:
     """Euclidean length of a task vector."""
-    return sum(float(part.double().square().sum()) for part in delta.values()) ** 0.5
+    squares = [float(part.double().square().sum()) for part in delta.values()]
+    return math.sqrt(sum(squares))
 
 
 def _weights(model: SentenceTransformer) -> Delta:

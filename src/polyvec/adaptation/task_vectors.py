@@ -66,7 +66,7 @@ class TaskVectors:
         with torch.no_grad():
             for name, weight in model.named_parameters():
                 if name in delta:
-                    weight += delta[name].to(weight)
+                    weight.add_(delta[name].to(weight))
         return model
 
 

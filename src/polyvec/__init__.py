@@ -1,6 +1,6 @@
 """Embedding models: adapt them to documents, examine them, and encode with them.
 
-The verbs are functions of this module: `load`, `encode`, `adapt` and `evaluate`. What they need is imported when
+The verbs are functions of this module: `load`, `encode`, `adapt`, `evaluate` and `merge`. What they need is imported when
 one of them is first asked for, so that ``import polyvec`` costs next to nothing.
 """
 
@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from polyvec.adaptation.merge import merge
     from polyvec.adaptation.pipeline import adapt
     from polyvec.encoders.encoding import encode
     from polyvec.encoders.loading import load
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "adapt", "encode", "evaluate", "load"]
+__all__ = ["__version__", "adapt", "encode", "evaluate", "load", "merge"]
 
 _HOMES = {
     "adapt": "polyvec.adaptation.pipeline",
     "encode": "polyvec.encoders.encoding",
     "evaluate": "polyvec.evaluation.comparison",
     "load": "polyvec.encoders.loading",
+    "merge": "polyvec.adaptation.merge",
 }
 
 

@@ -1,0 +1,97 @@
+"""A model's vectors after several of its layers, from one forward pass.
+
+What follows the transformer (pooling, a linear layer) reads each layer's tokens; what brings vectors to unit length
+comes last and is left to whoever cuts them. No forward pass is patched: transformers gives the states of all layers
+when its configuration asks for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Normalize
+from torch import Tensor, nn
+
+from polyvec.errors import BadInput
+
+Features = dict[str, Any]
+
+
+class LayerVectors(nn.Module):
+    """Embeds with several layers at once; called like a model.
+
+    Args:
+        model: a transformer, followed by pooling and whatever else stands there. It is used, not copied.
+        layers: numbers of layers, from 1 to the model's; 0 is what the first layer is given.
+
+    Returns:
+        When called with features: ``sentence_embedding`` of shape (rows, layers x d), before any normalisation.
+
+    Raises:
+        BadInput: when the model is no transformer, or has no such layer.
+
+    Example:
+        >>> LayerVectors(model, [2, 6])(model.preprocess(["a", "b"]))["sentence_embedding"].shape  # doctest: +SKIP
+        torch.Size([2, 768])
+    """
+
+    def __init__(self, model: SentenceTransformer, layers: Sequence[int]) -> None:
+        super().__init__()
+        count = layer_count(model)
+        if not layers or min(layers) < 0 or max(layers) > count:
+            raise BadInput(
+                f"layers {list(layers)} of a model with {count}: give numbers from 0 to {count}"
+            )
+        self.model = model
+        self.layers = list(layers)
+
+    def forward(self, features: Features) -> Features:
+        """Vectors of all layers, side by side."""
+        body, *rest = self.model
+        with _all_states(body):
+            read = body(dict(features))
+        vectors = [
+            self._vectors({**read, "token_embeddings": read["all_layer_embeddings"][layer]}, rest)
+            for layer in self.layers
+        ]
+        return {"sentence_embedding": torch.cat(vectors, dim=1)}
+
+    def _vectors(self, features: Features, rest: Sequence[nn.Module]) -> Tensor:
+        for module in rest:
+            if not isinstance(module, Normalize):
+                features = module(features)
+        found: Tensor = features["sentence_embedding"]
+        return found
+
+
+def layer_count(model: SentenceTransformer) -> int:
+    """How many layers a model's transformer has.
+
+    Raises:
+        BadInput: when it begins with something else.
+    """
+    body: Any = model[0] if len(model) else None
+    count = getattr(
+        getattr(getattr(body, "auto_model", None), "config", None), "num_hidden_layers", None
+    )
+    if not isinstance(count, int):
+        raise BadInput(
+            f"{type(body).__name__} has no layers to cut; give a model with a transformer"
+        )
+    return count
+
+
+@contextmanager
+def _all_states(body: Any) -> Iterator[None]:
+    """Let a transformer give the states of all of its layers."""
+    config = body.auto_model.config
+    before = config.output_hidden_states
+    config.output_hidden_states = True
+    try:
+        yield
+    finally:
+        config.output_hidden_states = before

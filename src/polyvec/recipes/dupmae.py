@@ -186,14 +186,14 @@ def _probe(model: SentenceTransformer, run: Run) -> float:
 
 def _tested(model: SentenceTransformer, run: Run) -> Metrics:
     """Fine-tune on titles and headings, the same for every arm, and ask the judged queries."""
-    from polyvec.objectives.in_batch_softmax import InBatchSoftmax
+    from polyvec.objectives.contrastive import Contrastive
     from polyvec.recipes.dupmae_data import material
     from polyvec.training.equal_budget import EqualBudget
 
     given = material()
     columns = [given.queries, given.answers]
     budget = EqualBudget(steps=SIZES[run.scale].steps)
-    _train(InBatchSoftmax(model), columns, budget, run, given.labels)
+    _train(Contrastive(model), columns, budget, run, given.labels)
     exam = _exam()
     return _scores(exam.score(exam.rank(model)))
 

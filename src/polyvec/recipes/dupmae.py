@@ -277,8 +277,8 @@ RECIPE = Recipe(
         "Every arm begins with the lower layers of MiniLM, its vocabulary cut to what the texts use, warmed up by "
         "masked language modelling of the same texts, and is pre-trained for the same seconds, so that the arms with a "
         "decoder take fewer steps. In trials that began with a small BERT of random weights no arm learned to retrieve "
-        "in so few minutes. Seconds and lengths were cut to fit a quarter of an hour, after one seed had been seen; the "
-        "rule was not touched.",
+        "in so few minutes. Seconds and lengths were cut to fit a quarter of an hour, after one seed had been seen; "
+        "the rule was not touched.",
         "The documents of Cranfield and CISI are learned from, their queries and judgements only test. Fine-tuning "
         "pairs are titles with abstracts and headings with paragraphs; no judgement is used.",
         "The half of words is scaled to the length of the dense half, and negative logits are 0. A kept word counts as "

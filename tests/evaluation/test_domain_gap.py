@@ -226,6 +226,7 @@ def test_the_sentences_say_no_more_than_the_numbers(report):
     none = domain_gap(*tables(gap=0.0, slope=-0.05), draws=DRAWS)
     assert "no difference between finance and general beyond luck" in none.summary()
     assert "no share of it can be called explained" in none.summary()
+    assert none.regression["share_explained"].isna().all()
     assert "cannot tell" in none.summary()
 
 

@@ -13,7 +13,7 @@ from polyvec.data.benchmarks.question_answering import RetrievalSet
 from polyvec.data.documents import Document, Section
 from polyvec.encoders.duplex_pooling import DuplexPooling
 from polyvec.evaluation.exam import Task
-from polyvec.recipes import dupmae, dupmae_data, learned_texts
+from polyvec.recipes import dupmae, dupmae_data, dupmae_start, learned_texts
 from polyvec.recipes.dupmae import (
     CLS_ONLY,
     DUPLEX,
@@ -63,7 +63,7 @@ def test_the_rule(given: Values, verdict: str) -> None:
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch):
+def small(monkeypatch: pytest.MonkeyPatch, tiny_model):
     """Tiny sizes, and data made of a few words instead of that on disk."""
     rng = np.random.default_rng(0)
 
@@ -79,10 +79,11 @@ def small(monkeypatch: pytest.MonkeyPatch):
     sections = tuple(Section(f"Heading {n}", paragraphs=(text() * 5,)) for n in range(4))
     page = Document("page", "", "page", sections)
     size = dupmae.SIZES["cpu"]._replace(
-        layers=1, hidden=32, length=24, vocabulary=120, warm_up=0.2, pretraining=0.2, probe=0.1,
-        steps=2, batch=4,
+        layers=1, length=24, vocabulary=120, warm_up=0.2, pretraining=0.2, probe=0.1,
+        batch=4, steps=2, tuning_batch=4,
     )  # fmt: skip
     monkeypatch.setitem(dupmae.SIZES, "cpu", size)
+    monkeypatch.setattr(dupmae_start, "load", lambda *_: tiny_model())
     monkeypatch.setattr(dupmae_data, "HELD_OUT", 4)
     monkeypatch.setattr(dupmae_data, "judged_sets", lambda: sets)
     monkeypatch.setattr(dupmae_data, "python_documentation", lambda: (page,))

@@ -91,7 +91,7 @@ def _controlled(report: GapReport) -> list[str]:
     )
     found.append(f"With complexity held equal too: {told}.")
     last = fits.iloc[-1]
-    if raw["low"] <= 0 <= raw["high"]:
+    if np.isnan(last["share_explained"]):
         found.append(
             "As the gap before the control is not told from zero, no share of it can be called explained."
         )

@@ -52,8 +52,8 @@ def gap_regression(data: GapData) -> tuple[pd.DataFrame, tuple[str, ...]]:
     Returns:
         A row for each control and term: ``control``, ``term`` (``domain``, or the column controlled for), ``estimate``,
         ``se``, ``df``, ``t``, ``p`` (two-sided), ``p_less`` (one-sided, against the coefficient not being below zero),
-        ``low``, ``high``, and for the domain ``share_explained``: 1 - b1 controlled / b1 under no control. The
-        second thing returned are notes on fits that could not be made.
+        ``low``, ``high``, and for the domain ``share_explained``: 1 - b1 controlled / b1 under no control, missing
+        where the interval of the latter holds 0. The second thing returned are notes on fits that could not be made.
 
     Raises:
         BadInput: when the domain and a measure, or the domain and the task types, say the same.
@@ -107,6 +107,8 @@ def _unidentified(data: GapData, effects: Floats, columns: Sequence[str]) -> str
 
 def _share_explained(table: pd.DataFrame) -> pd.Series[float]:
     domain = table["term"] == "domain"
-    raw = float(table.loc[domain & (table["control"] == RAW), "estimate"].iloc[0])
-    share = 1 - table["estimate"] / raw if raw != 0 else table["estimate"] * np.nan
+    raw = table.loc[domain & (table["control"] == RAW)].iloc[0]
+    # A share of a gap that may as well be none is a ratio of two accidents.
+    told = raw["low"] > 0 or raw["high"] < 0
+    share = 1 - table["estimate"] / (raw["estimate"] if told else np.nan)
     return share.where(domain & (table["control"] != RAW))

@@ -21,7 +21,7 @@ from polyvec import load
 from polyvec.data.passages import passages
 from polyvec.data.python_packages import read_packages
 from polyvec.data.structure_pairs import SUMMARY, structure_pairs
-from polyvec.objectives.in_batch_softmax import InBatchSoftmax
+from polyvec.objectives.contrastive import Contrastive
 
 PEER = "sentence-transformers"
 CHUNKS = (1024, 2048, 4096, 8192)
@@ -38,7 +38,7 @@ def main() -> None:
         PEER: lambda features: theirs(features, None)
     }
     for tokens in CHUNKS:
-        ways[f"chunks of {tokens} tokens"] = InBatchSoftmax(model, chunk_tokens=tokens)
+        ways[f"chunks of {tokens} tokens"] = Contrastive(model, chunk_tokens=tokens)
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(options.rounds + 1):
         for name, way in ways.items():

@@ -20,7 +20,7 @@ from polyvec.encoders.encoding import encode
 from polyvec.encoders.language_head import LanguageHead
 from polyvec.encoders.loading import load, save
 from polyvec.errors import BadInput
-from polyvec.objectives.in_batch_softmax import InBatchSoftmax
+from polyvec.objectives.contrastive import Contrastive
 
 TEXTS = [
     "a small cat sat in the old garden of the queen",
@@ -172,7 +172,7 @@ def test_saved_and_opened_it_gives_the_same_vectors(model: SentenceTransformer, 
 
 
 def test_both_halves_learn_from_pairs(model: SentenceTransformer) -> None:
-    objective = InBatchSoftmax(model)
+    objective = Contrastive(model)
     columns = [model.preprocess(TEXTS), model.preprocess(list(reversed(TEXTS)))]
     objective(columns).backward()
     pooling = model[1]

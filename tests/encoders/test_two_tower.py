@@ -8,7 +8,7 @@ from polyvec.encoders.encoding import encode
 from polyvec.encoders.loading import load, save
 from polyvec.encoders.two_tower import two_tower
 from polyvec.errors import BadInput
-from polyvec.objectives.in_batch_softmax import InBatchSoftmax
+from polyvec.objectives.contrastive import Contrastive
 
 QUERIES = ["a cat", "the house by the lake", "bread"]
 DOCUMENTS = ["a small cat in the garden", "stone house", "bread and fish on the table"]
@@ -86,7 +86,9 @@ def test_heads_share_the_encoder_also_when_they_are_opened_again(encoder, tmp_pa
 
 def test_two_towers_are_both_trained(encoder):
     model = towers_of(encoder, "two")
-    objective = InBatchSoftmax(model, 1.0, None, similarity="dot", recompute=True, chunk_tokens=8)
+    objective = Contrastive(
+        model, 1.0, margin=None, similarity="dot", recompute=True, chunk_tokens=8
+    )
     columns = [
         model.preprocess(QUERIES, task="query"),
         model.preprocess(DOCUMENTS, task="document"),
@@ -104,7 +106,7 @@ def test_what_is_not_said_to_be_a_query_is_a_document(encoder):
 def test_training_refuses_columns_that_do_not_say_which_tower_they_take(encoder):
     model = towers_of(encoder, "two")
     with pytest.raises(BadInput, match="router_mapping"):
-        InBatchSoftmax(model)([model.preprocess(QUERIES), model.preprocess(DOCUMENTS)])
+        Contrastive(model)([model.preprocess(QUERIES), model.preprocess(DOCUMENTS)])
 
 
 def test_a_router_routes_no_router(encoder):

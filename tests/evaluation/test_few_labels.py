@@ -16,7 +16,7 @@ from polyvec.evaluation.few_labels import (
     sentence_search,
     split_questions,
 )
-from polyvec.objectives.in_batch_softmax import InBatchSoftmax
+from polyvec.objectives.contrastive import Contrastive
 
 TEXT = "  It was late. A cat came in. It was late. Then it rained."
 NAMES = ["apple", "bird", "boat", "bread", "cat", "city", "dog", "door"]
@@ -170,7 +170,7 @@ def test_the_benchmark_learns_anew_for_each_share_and_seed(data, tiny_model):
         return tiny_model()
 
     def objective(model):
-        return InBatchSoftmax(model, 0.05)
+        return Contrastive(model, 0.05)
 
     table = few_label_benchmark(
         data,

@@ -3,7 +3,7 @@ import torch
 
 from polyvec.data.documents import Document, Link, Section
 from polyvec.errors import BadInput
-from polyvec.objectives.in_batch_softmax import InBatchSoftmax
+from polyvec.objectives.contrastive import Contrastive
 from polyvec.objectives.paragraph_mixture import PairMixture, PairRows
 from polyvec.objectives.paragraph_tasks import (
     BodyFirst,
@@ -103,12 +103,12 @@ def test_expected_counts_are_those_of_passages_in_a_batch():
     assert torch.equal(rows.expected_counts(batch=2), torch.tensor([1.5, 0.5]))
 
 
-def test_a_mixture_trains_with_the_in_batch_softmax(tiny_model):
+def test_a_mixture_trains_with_the_contrastive_objective(tiny_model):
     rows = PairMixture(ALL).draw(PAGES)
     part = rows.to_dataset()[:8]
     model = tiny_model()
-    objective = InBatchSoftmax(
-        model, 1.0, None, similarity="dot", expected_counts=rows.expected_counts(8)
+    objective = Contrastive(
+        model, 1.0, margin=None, similarity="dot", expected_counts=rows.expected_counts(8)
     )
     features = [model.preprocess(part[column]) for column in ("anchor", "positive")]
     loss = objective(features, torch.tensor(part["label"]))

@@ -4,10 +4,9 @@ from math import exp, log, log1p
 
 import pytest
 import torch
-from torch import distributed, multiprocessing, nn
 
 from polyvec.errors import BadInput
-from polyvec.objectives.in_batch_softmax import InBatchSoftmax
+from polyvec.objectives.contrastive import Contrastive
 
 # Inner products of the anchors (rows) with the passages: [[2, 1], [0, 3]].
 ANCHORS = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
@@ -16,7 +15,7 @@ WORKED = (log1p(exp(-1)) + log1p(exp(-3))) / 2
 
 
 def sampled(**options):
-    return InBatchSoftmax(None, temperature=1.0, margin=None, similarity="dot", **options)
+    return Contrastive(None, temperature=1.0, margin=None, similarity="dot", **options)
 
 
 def loss_of(*passages, labels=None, **options):
@@ -102,7 +101,7 @@ def test_the_gradient_is_that_of_finite_differences():
 )
 def test_what_makes_no_sense_is_refused_when_it_is_built(options, says):
     with pytest.raises(BadInput, match=says):
-        InBatchSoftmax(None, **options)
+        Contrastive(None, **options)
 
 
 def test_a_batch_of_one_row_is_refused_unless_it_brings_negatives():
@@ -125,7 +124,9 @@ def test_vectors_keep_their_length_and_chunks_change_nothing(tiny_model):
     others = ["a small cat sat in the garden of the queen", "stone house", "walk fast", "good food"]
     found = []
     for options in ({}, {"recompute": True, "chunk_tokens": 8}):
-        objective = InBatchSoftmax(model, 1.0, None, similarity="dot", symmetric=True, **options)
+        objective = Contrastive(
+            model, 1.0, margin=None, similarity="dot", symmetric=True, **options
+        )
         model.zero_grad()
         loss = objective([model.preprocess(texts), model.preprocess(others)])
         loss.backward()
@@ -145,62 +146,3 @@ def test_vectors_keep_their_length_and_chunks_change_nothing(tiny_model):
         vectors = [model.encode(column, convert_to_tensor=True) for column in (texts, others)]
         expected = sampled(symmetric=True).loss(vectors[0], vectors[1:])
     assert found[0][0] == pytest.approx(expected.item(), abs=1e-4)
-
-
-ROWS, WIDTH = 6, 4
-LABELS = torch.tensor([[0, 0], [1, 1], [2, 2], [0, 3], [4, 1], [5, 5]])
-OPTIONS = [
-    {"temperature": 0.3, "margin": 0.2},
-    {
-        "temperature": 1.0,
-        "margin": None,
-        "similarity": "dot",
-        "symmetric": True,
-        "expected_counts": torch.arange(1.0, 7.0),
-    },
-]
-
-
-class Numbers(nn.Module):
-    """A model whose texts are rows of numbers."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(WIDTH, 3)
-        with torch.no_grad():
-            self.layer.weight.copy_(torch.linspace(-1, 1, 12).view(3, 4))
-            self.layer.bias.fill_(0.1)
-
-    def forward(self, features):
-        return {"sentence_embedding": self.layer(features["numbers"])}
-
-
-def loss_and_gradient(options, rows):
-    """Of some rows of the same three columns, two positives and a column of negatives."""
-    model = Numbers()
-    generator = torch.Generator().manual_seed(0)
-    columns = [torch.randn(ROWS, WIDTH, generator=generator) for _ in range(3)]
-    objective = InBatchSoftmax(model, **options)
-    loss = objective([{"numbers": column[rows]} for column in columns], LABELS[rows])
-    loss.backward()
-    return torch.cat([loss.detach().flatten(), *(p.grad.flatten() for p in model.parameters())])
-
-
-def _work(number, folder):
-    distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/meeting", rank=number, world_size=2
-    )
-    half = slice(number * ROWS // 2, (number + 1) * ROWS // 2)
-    found = torch.stack([loss_and_gradient(options, half) for options in OPTIONS])
-    distributed.all_reduce(found)
-    torch.save(found / 2, f"{folder}/mean-{number}.pt")
-    distributed.destroy_process_group()
-
-
-def test_two_ranks_have_the_loss_and_gradient_of_one_with_the_joined_batch(tmp_path):
-    multiprocessing.spawn(_work, (str(tmp_path),), nprocs=2)
-    joined = torch.stack([loss_and_gradient(options, slice(None)) for options in OPTIONS])
-    for number in range(2):
-        found = torch.load(tmp_path / f"mean-{number}.pt", weights_only=True)
-        assert torch.allclose(found, joined, atol=1e-5)
-    assert joined.abs().sum() > 1

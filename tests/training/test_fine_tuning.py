@@ -7,7 +7,7 @@ import pytest
 import torch
 from datasets import Dataset
 
-from polyvec.objectives.in_batch_softmax import InBatchSoftmax
+from polyvec.objectives.contrastive import Contrastive
 from polyvec.training.fine_tuning import OVERTIME, SECONDS_BETWEEN_CHECKPOINTS, fine_tune
 
 STEPS, BATCH = 6, 4
@@ -24,7 +24,7 @@ OFTEN, SELDOM = SECONDS_BETWEEN_CHECKPOINTS, 0.01
 """Expected seconds a step that make a checkpoint after every step, or only after the last."""
 
 
-class Stopping(InBatchSoftmax):
+class Stopping(Contrastive):
     """Raises in the middle of a run, as Ctrl-C does."""
 
     def __init__(self, model, at):
@@ -67,7 +67,7 @@ def whole(tiny_model, tmp_path_factory):
     """Weights, curve and folder of a run that nothing stopped, a checkpoint after each step."""
     folder = tmp_path_factory.mktemp("whole")
     model = tiny_model()
-    points = tune(InBatchSoftmax(model), folder)
+    points = tune(Contrastive(model), folder)
     return weights_of(model), points, folder
 
 
@@ -78,7 +78,7 @@ def lines_of(folder):
 def test_training_moves_the_weights_and_leaves_the_model_ready_to_encode(tiny_model, tmp_path):
     model = tiny_model()
     before = weights_of(model)
-    tune(InBatchSoftmax(model), tmp_path, SELDOM)
+    tune(Contrastive(model), tmp_path, SELDOM)
     moved = [
         name for name, value in model.state_dict().items() if not torch.equal(value, before[name])
     ]
@@ -96,7 +96,7 @@ def test_the_curve_has_a_point_a_step(whole):
 
 def test_the_learning_rate_rises_over_a_tenth_and_falls_to_zero(tiny_model, tmp_path):
     rows = Dataset.from_dict({name: ROWS[name][:] * 4 for name in ROWS.column_names})
-    points = tune(InBatchSoftmax(tiny_model()), tmp_path, SELDOM, rows=rows)
+    points = tune(Contrastive(tiny_model()), tmp_path, SELDOM, rows=rows)
     assert len(points) == 24
     # Two steps of warming up, from 0 to the top, then 22 equal steps down; the rate shown at step n
     # is the one of the step after it or of the step itself, as the trainer logs it.
@@ -112,7 +112,7 @@ def test_the_learning_rate_rises_over_a_tenth_and_falls_to_zero(tiny_model, tmp_
 def test_rows_are_learned_in_the_order_given(tiny_model, tmp_path):
     seen = []
 
-    class Watched(InBatchSoftmax):
+    class Watched(Contrastive):
         def forward(self, features, labels=None):
             seen.extend(labels.tolist())
             return super().forward(features, labels)
@@ -125,14 +125,14 @@ def test_dropout_is_off_so_that_the_first_loss_is_that_of_the_model_itself(tiny_
     model = tiny_model().eval()
     first = ROWS[:BATCH]
     features = [model.preprocess(first[name]) for name in ("anchor", "positive")]
-    loss = InBatchSoftmax(model)(features, torch.tensor(first["label"]))
+    loss = Contrastive(model)(features, torch.tensor(first["label"]))
     # The run may compute in bfloat16, where the processor has it.
     assert whole[1][0]["loss"] == pytest.approx(loss.item(), abs=0.02)
 
 
 def test_the_same_seed_gives_the_same_weights(tiny_model, tmp_path, whole):
     model = tiny_model()
-    points = tune(InBatchSoftmax(model), tmp_path, SELDOM)
+    points = tune(Contrastive(model), tmp_path, SELDOM)
     assert_same_weights(weights_of(model), whole[0])
     assert [p["loss"] for p in points] == [p["loss"] for p in whole[1]]
 
@@ -174,7 +174,7 @@ def test_a_run_stopped_twice_still_ends_alike(tiny_model, tmp_path, whole):
         with pytest.raises(KeyboardInterrupt):
             tune(Stopping(tiny_model(), at=stop), tmp_path)
     model = tiny_model()
-    points = tune(InBatchSoftmax(model), tmp_path)
+    points = tune(Contrastive(model), tmp_path)
     assert_same_weights(weights_of(model), whole[0])
     assert_same_curve(points, whole[1])
 
@@ -231,7 +231,7 @@ def test_a_curve_cut_in_the_middle_of_a_line_is_mended(tiny_model, tmp_path):
         tune(Stopping(tiny_model(), at=4), tmp_path)
     curve = tmp_path / "curve.jsonl"
     curve.write_text(curve.read_text()[:-20])
-    points = tune(InBatchSoftmax(tiny_model()), tmp_path)
+    points = tune(Contrastive(tiny_model()), tmp_path)
     # The cut line, step 3, is lost, since its checkpoint is whole; the others stand once each.
     assert [point["step"] for point in points] == [1, 2, 4, 5, 6]
     assert lines_of(tmp_path) == points
@@ -255,13 +255,13 @@ def test_no_more_than_two_checkpoints_are_kept(whole):
 
 
 def test_a_run_that_takes_far_too_long_ends_early(tiny_model, tmp_path):
-    points = tune(InBatchSoftmax(tiny_model()), tmp_path, seconds_allowed=1e-6)
+    points = tune(Contrastive(tiny_model()), tmp_path, seconds_allowed=1e-6)
     assert [point["step"] for point in points] == [1]
     assert points[0]["seconds"] > OVERTIME * 1e-6
 
 
 def test_a_run_with_recomputing_ends_like_one_without(tiny_model, tmp_path, whole):
     model = tiny_model()
-    tune(InBatchSoftmax(model, chunk_tokens=20, recompute=True), tmp_path, SELDOM)
+    tune(Contrastive(model, chunk_tokens=20, recompute=True), tmp_path, SELDOM)
     for name, value in weights_of(model).items():
         assert torch.allclose(value.float(), whole[0][name].float(), atol=2e-3), name

@@ -2,7 +2,8 @@ import pytest
 import torch
 from datasets import Dataset
 
-from polyvec.objectives.in_batch_softmax import InBatchSoftmax
+from polyvec.objectives.contrastive import Contrastive
+from polyvec.objectives.progressive_weight import Curricular
 from polyvec.training.time_budget import SAFETY, Plan, measure_step, plan_steps
 
 
@@ -32,15 +33,21 @@ ROWS = Dataset.from_dict(
 def test_a_measured_step_leaves_the_weights_and_no_gradients(tiny_model):
     model = tiny_model()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    assert 0 < measure_step(InBatchSoftmax(model), ROWS, batch=4) < 60
+    assert 0 < measure_step(Contrastive(model), ROWS, batch=4) < 60
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_measured_step_leaves_running_averages(tiny_model):
+    objective = Contrastive(tiny_model(), progressive=Curricular(start=0.25))
+    measure_step(objective, ROWS, batch=4)
+    assert objective.progressive.t.item() == 0.25
 
 
 def test_each_batch_is_timed_once_and_the_first_once_more(tiny_model):
     seen = []
 
-    class Watched(InBatchSoftmax):
+    class Watched(Contrastive):
         def forward(self, features, labels=None):
             seen.append(labels.tolist())
             return super().forward(features, labels)

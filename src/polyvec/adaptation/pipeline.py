@@ -30,7 +30,7 @@ from polyvec.encoders.loading import installed_base, load, save
 from polyvec.errors import BadInput
 from polyvec.evaluation.exam import Exam, judged_exam
 from polyvec.files import read_json, saying_when_full, write_json
-from polyvec.objectives.in_batch_softmax import InBatchSoftmax
+from polyvec.objectives.contrastive import Contrastive
 from polyvec.training.fine_tuning import fine_tune
 from polyvec.training.memory import fits_in_memory
 from polyvec.training.pair_mixture import by_task, compose, most_steps
@@ -364,10 +364,10 @@ class _Adaptation:
         folder = Path(self.job.documents)
         return folder_judgements(folder) if is_beir_folder(folder) else None
 
-    def _objective(self, model: SentenceTransformer) -> InBatchSoftmax:
+    def _objective(self, model: SentenceTransformer) -> Contrastive:
         model.max_seq_length = min(LENGTH, model.max_seq_length or LENGTH)
         fits = fits_in_memory(model, 2 * BATCH * LENGTH)
-        return InBatchSoftmax(model, temperature=TEMPERATURE, recompute=not fits)
+        return Contrastive(model, temperature=TEMPERATURE, recompute=not fits)
 
 
 def _facts(documents: Sequence[Document], prepared: Prepared) -> dict[str, Any]:

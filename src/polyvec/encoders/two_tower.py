@@ -35,7 +35,7 @@ def two_tower(
 
     Where towers or heads differ, a `Router` chooses: ``encode_query`` and ``encode_document``, or the argument
     ``task``, say which is meant; what is not said is a document. Training needs ``router_mapping={"anchor": "query",
-    "positive": "document"}`` among its arguments, and `InBatchSoftmax` refuses columns that do not say what they are.
+    "positive": "document"}`` among its arguments, and `Contrastive` refuses columns that do not say what they are.
 
     Args:
         query_encoder: embeds queries, and documents if there is no other; the paper pools by the first token.

@@ -250,7 +250,7 @@ def few_label_benchmark(
     Args:
         data: for example of `sentence_search`.
         start: called with a seed, the model that learning starts from, anew each time.
-        objective: what it learns with, built with the model: `InBatchSoftmax`.
+        objective: what it learns with, built with the model: `Contrastive`.
         name: of the model in the table.
         shares: of the questions to learn from; 0 is without labels.
         split_by: what is divided.

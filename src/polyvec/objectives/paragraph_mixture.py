@@ -39,7 +39,7 @@ class PairRows:
     skipped: dict[str, dict[str, int]]
 
     def to_dataset(self) -> Dataset:
-        """Columns ``anchor``, ``positive`` and ``label``, as `InBatchSoftmax` takes them.
+        """Columns ``anchor``, ``positive`` and ``label``, as `Contrastive` takes them.
 
         A label is the passage's number; with ``by_page`` it is two, the query's page's and the passage's.
         """

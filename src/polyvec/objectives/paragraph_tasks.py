@@ -2,7 +2,7 @@
 
 Chang, Yu, Chang, Yang and Kumar 2020 (arXiv 2002.03932): inverse cloze (Lee, Chang and Toutanova 2019, arXiv
 1906.00300), body first selection and link prediction. Beside them two random crops of a passage (Contriever, Izacard et
-al. 2021, arXiv 2112.09118). Documents go in; pairs of a query and a passage come out, for `InBatchSoftmax`.
+al. 2021, arXiv 2112.09118). Documents go in; pairs of a query and a passage come out, for `Contrastive`.
 
 Where this departs from the paper: a passage is what `polyvec.data.passages` cuts, prose only, of up to 400 characters;
 the lead is the first section that has prose; title and passage are joined by a line break, as exams join them, since

@@ -30,7 +30,7 @@ from polyvec.evaluation.few_labels import (
     split_questions,
 )
 from polyvec.evaluation.reranking import folds
-from polyvec.objectives.in_batch_softmax import InBatchSoftmax
+from polyvec.objectives.contrastive import Contrastive
 from polyvec.objectives.masked_language import MaskedLanguage
 from polyvec.recipes.recipe import Metrics, Run, Scale
 from polyvec.recipes.retrieval_pretraining_data import Faq, faq, learned_texts, pairs, xquad
@@ -118,7 +118,7 @@ def learn_pairs(model: SentenceTransformer, run: Run, tasks: tuple[str, ...]) ->
     size = SIZES[run.scale]
     drawn = pairs(tasks, run.seed)
     rows = drawn.to_dataset()
-    objective = InBatchSoftmax(
+    objective = Contrastive(
         model,
         temperature=1.0,
         margin=None,
@@ -229,9 +229,9 @@ def _faq_ranks_after_learning(model: SentenceTransformer, asked: Faq, run: Run) 
     return np.concatenate(ranks)
 
 
-def tuning_objective(model: SentenceTransformer) -> InBatchSoftmax:
+def tuning_objective(model: SentenceTransformer) -> Contrastive:
     """What all arms are fine-tuned with: the paper's inner products, neither scaled nor masked by score."""
-    return InBatchSoftmax(model, temperature=1.0, margin=None, similarity="dot")
+    return Contrastive(model, temperature=1.0, margin=None, similarity="dot")
 
 
 def _faq_ranks(model: SentenceTransformer, asked: Faq, questions: Sequence[str]) -> Ranks:

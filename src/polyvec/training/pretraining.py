@@ -327,7 +327,7 @@ def _masked_auto_encoding(
 def _paragraph_tasks(
     named: str, model: SentenceTransformer, documents: Sequence[Document], seed: int
 ) -> Lesson:
-    from polyvec.objectives.in_batch_softmax import InBatchSoftmax
+    from polyvec.objectives.contrastive import Contrastive
     from polyvec.objectives.paragraph_mixture import PairMixture
     from polyvec.objectives.paragraph_tasks import BodyFirst, InverseCloze, LinkPrediction
 
@@ -335,7 +335,7 @@ def _paragraph_tasks(
     asked = dict.fromkeys(named.split(","))
     # Every rank draws the same pairs and takes its own batches of them.
     drawn = PairMixture([known[name] for name in asked], seed=seed - rank()).draw(documents)
-    return Lesson(InBatchSoftmax(model), drawn.to_dataset())
+    return Lesson(Contrastive(model), drawn.to_dataset())
 
 
 WHOLE: dict[str, Make] = {

@@ -46,12 +46,13 @@ def plan_steps(minutes: float, seconds_per_step: float, batch: int, most: int) -
 def measure_step(objective: nn.Module, rows: Dataset, batch: int) -> float:
     """Seconds that one training step takes on average over the batches in ``rows``: forward, backward and update.
 
-    The weights are left as they are: the update's learning rate is 0. The first step, in which memory is first touched,
-    is not counted.
+    The weights are left as they are: the update's learning rate is 0; and so are running averages. The first step, in
+    which memory is first touched, is not counted.
     """
     device = next(objective.parameters()).device
     columns = [name for name in rows.column_names if name != "label"]
     optimizer = torch.optim.AdamW(objective.parameters(), lr=0.0)
+    held = [(buffer, buffer.clone()) for buffer in objective.buffers()]
     seconds = []
     for number in [0, *range(len(rows) // batch)]:
         part = rows[number * batch : (number + 1) * batch]
@@ -62,4 +63,6 @@ def measure_step(objective: nn.Module, rows: Dataset, batch: int) -> float:
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - start)
+    for buffer, before in held:
+        buffer.copy_(before)
     return statistics.fmean(seconds[1:])

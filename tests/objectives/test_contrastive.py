@@ -7,7 +7,7 @@ from sentence_transformers import SentenceTransformerTrainer, SentenceTransforme
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from torch.nn.functional import normalize
 
-from polyvec.objectives.in_batch_softmax import InBatchSoftmax
+from polyvec.objectives.contrastive import Contrastive
 
 ANCHORS = [
     "a cat",
@@ -31,7 +31,7 @@ NEAR_EAST, NEAR_NORTH = torch.tensor([0.8, 0.6]), torch.tensor([0.6, 0.8])
 
 
 def loss_of(anchors, *passages, labels=None, **options):
-    objective = InBatchSoftmax(None, **{"temperature": 0.1, "margin": 3.0, **options})
+    objective = Contrastive(None, **{"temperature": 0.1, "margin": 3.0, **options})
     labels = None if labels is None else torch.tensor(labels)
     return objective.loss(torch.stack(anchors), [torch.stack(p) for p in passages], labels).item()
 
@@ -97,7 +97,7 @@ def test_the_margin_masks_explicit_negatives_too():
 def test_what_is_masked_gets_no_gradient():
     anchors = torch.stack([EAST, NORTH])
     passages = torch.stack([NEAR_NORTH, NEAR_EAST]).requires_grad_()
-    InBatchSoftmax(None, margin=0.1).loss(anchors, [passages]).backward()
+    Contrastive(None, margin=0.1).loss(anchors, [passages]).backward()
     assert not passages.grad.any()
 
 
@@ -105,7 +105,7 @@ def test_the_gradient_is_that_of_finite_differences():
     generator = torch.Generator().manual_seed(0)
     rows = [torch.randn(4, 6, dtype=torch.float64, generator=generator) for _ in range(3)]
     columns = [row.requires_grad_() for row in rows]
-    objective = InBatchSoftmax(None, temperature=0.2, margin=3.0)
+    objective = Contrastive(None, temperature=0.2, margin=3.0)
     labels = torch.tensor([0, 1, 2, 1])
 
     def run(anchors, *passages):
@@ -120,7 +120,7 @@ def test_cosines_are_not_rounded_under_autocast():
     anchors, passages = (
         normalize(torch.randn(8, 32, generator=generator), dim=1) for _ in range(2)
     )
-    objective = InBatchSoftmax(None)
+    objective = Contrastive(None)
     exact = objective.loss(anchors, [passages])
     with torch.autocast("cpu", torch.bfloat16):
         assert objective.loss(anchors, [passages]) == exact
@@ -156,59 +156,14 @@ def assert_same(found, expected, tolerance=1e-5):
 
 @pytest.mark.parametrize("columns", [(ANCHORS, POSITIVES), (ANCHORS, POSITIVES, NEGATIVES)])
 def test_agrees_with_sentence_transformers_where_nothing_is_masked(model, columns):
-    ours = InBatchSoftmax(model, temperature=0.05, margin=3.0)
+    ours = Contrastive(model, temperature=0.05, margin=3.0)
     theirs = MultipleNegativesRankingLoss(model, scale=20)
     theirs.model = model
-    assert_same(gradients(ours, *columns), gradients(theirs, *columns), tolerance=1e-6)
-
-
-@pytest.mark.parametrize("chunk_tokens", [1, 13, 40, 70, 8192])
-@pytest.mark.parametrize("recompute", [False, True])
-def test_chunks_and_recomputing_change_neither_loss_nor_gradients(model, chunk_tokens, recompute):
-    labels = torch.tensor([0, 1, 2, 1, 3])
-    plain = MaskedReference(model)
-    chunked = InBatchSoftmax(model, chunk_tokens=chunk_tokens, recompute=recompute)
-    columns = ANCHORS, POSITIVES, NEGATIVES
-    assert_same(
-        gradients(chunked, *columns, labels=labels), gradients(plain, *columns, labels=labels)
-    )
-
-
-class MaskedReference(InBatchSoftmax):
-    """The same loss of vectors, embedded in one padded pass as sentence-transformers does it."""
-
-    def embed(self, features):
-        return self.model(features)["sentence_embedding"]
-
-
-def test_recomputing_replays_dropout(tiny_model):
-    model = tiny_model().train()
-    columns = ANCHORS, POSITIVES
-    plain = gradients(InBatchSoftmax(model, chunk_tokens=40), *columns, seed=1)
-    again = gradients(InBatchSoftmax(model, chunk_tokens=40, recompute=True), *columns, seed=1)
-    other = gradients(InBatchSoftmax(model, chunk_tokens=40), *columns, seed=2)
-    assert_same(again, plain)
-    assert other[0] != pytest.approx(plain[0], abs=1e-4)
-
-
-def test_recomputing_keeps_fewer_activations(tiny_model):
-    model = tiny_model().eval()
-
-    def kept(recompute):
-        saved = []
-        objective = InBatchSoftmax(model, chunk_tokens=1, recompute=recompute)
-        features = features_of(model, ANCHORS, POSITIVES)
-        with torch.autograd.graph.saved_tensors_hooks(
-            lambda t: saved.append(t.numel()) or t, lambda t: t
-        ):
-            objective(features)
-        return sum(saved)
-
-    assert kept(recompute=True) < kept(recompute=False) / 20
+    assert_same(gradients(ours, *columns), gradients(theirs, *columns))
 
 
 def test_the_order_of_rows_does_not_matter(model):
-    objective = InBatchSoftmax(model, chunk_tokens=40)
+    objective = Contrastive(model, chunk_tokens=40)
     labels = torch.tensor([0, 1, 2, 1, 3])
     order = [3, 0, 4, 1, 2]
     shuffled = [[column[n] for n in order] for column in (ANCHORS, POSITIVES)]
@@ -216,62 +171,8 @@ def test_the_order_of_rows_does_not_matter(model):
     assert_same(found, gradients(objective, ANCHORS, POSITIVES, labels=labels))
 
 
-@pytest.mark.parametrize("chunk_tokens", [1, 40, 8192])
-def test_vectors_are_those_of_encode_in_the_order_given(model, chunk_tokens):
-    found = InBatchSoftmax(model, chunk_tokens=chunk_tokens).embed(model.preprocess(POSITIVES))
-    expected = model.encode(POSITIVES, convert_to_tensor=True)
-    assert torch.allclose(found, expected, atol=1e-6)
-
-
-def padded_on(side, features, extra=3):
-    """The features with their content moved to one side of longer rows."""
-    rows, length = features["attention_mask"].shape
-    moved = {
-        name: torch.zeros(rows, length + extra, dtype=torch.long)
-        for name in features
-        if name != "modality"
-    }
-    for row, size in enumerate(features["attention_mask"].sum(1).tolist()):
-        place = slice(0, size) if side == "right" else slice(length + extra - size, None)
-        for name, value in moved.items():
-            value[row, place] = features[name][row, :size]
-    return moved
-
-
-@pytest.mark.parametrize("side", ["left", "right"])
-def test_padding_on_either_side_is_cut_off(model, side):
-    features = model.preprocess(POSITIVES)
-    # Rows alone have no padding left, so that BERT's positions start at their first word.
-    found = InBatchSoftmax(model, chunk_tokens=1).embed(padded_on(side, features))
-    assert torch.allclose(found, model.encode(POSITIVES, convert_to_tensor=True), atol=1e-6)
-
-
-@pytest.mark.parametrize("side", ["left", "right"])
-def test_a_row_without_tokens_spoils_no_other(model, side):
-    features = padded_on(side, model.preprocess(POSITIVES))
-    features["attention_mask"][2] = 0
-    found = InBatchSoftmax(model, chunk_tokens=1).embed(features)
-    others = [0, 1, 3, 4]
-    expected = model.encode([POSITIVES[n] for n in others], convert_to_tensor=True)
-    assert torch.allclose(found[others], expected, atol=1e-6)
-
-
-@pytest.mark.parametrize("budget", [1, 20, 50])
-def test_no_chunk_of_several_rows_exceeds_the_budget(model, budget):
-    sizes = []
-    watch = model.register_forward_pre_hook(
-        lambda _, args: sizes.append(args[0]["input_ids"].shape)
-    )
-    try:
-        InBatchSoftmax(model, chunk_tokens=budget).embed(model.preprocess(POSITIVES + ANCHORS))
-    finally:
-        watch.remove()
-    assert sum(rows for rows, _ in sizes) == len(POSITIVES + ANCHORS)
-    assert all(rows == 1 or rows * length <= budget for rows, length in sizes)
-
-
 def test_labels_or_their_absence_reach_the_loss(model):
-    objective = InBatchSoftmax(model)
+    objective = Contrastive(model)
     features = features_of(model, ANCHORS, POSITIVES)
     with torch.no_grad():
         assert objective(features, torch.zeros(5, dtype=torch.long)).item() == 0
@@ -299,7 +200,7 @@ def test_trains_in_sentence_transformers_own_trainer(tiny_model, tmp_path):
         save_strategy="no",
         disable_tqdm=True,
     )
-    objective = InBatchSoftmax(model, margin=3.0, recompute=True, chunk_tokens=30)
+    objective = Contrastive(model, margin=3.0, recompute=True, chunk_tokens=30)
     before = gradients(objective, ANCHORS, POSITIVES)[0]
     trainer = SentenceTransformerTrainer(
         model=model, args=arguments, train_dataset=rows, loss=objective

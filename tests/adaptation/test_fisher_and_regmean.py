@@ -6,7 +6,7 @@ from polyvec.adaptation.fisher import fisher, importances
 from polyvec.adaptation.regmean import input_products, regmean
 from polyvec.adaptation.task_vectors import TaskVectors
 from polyvec.errors import BadInput
-from polyvec.objectives.in_batch_softmax import InBatchSoftmax
+from polyvec.objectives.contrastive import Contrastive
 
 TEXTS = ["a cat", "the house by the lake", "bread and fish", "a stone"]
 
@@ -35,7 +35,7 @@ def test_large_gradients_do_not_take_all():
 def test_importances_are_mean_squared_gradients(tiny_model):
     model = tiny_model()
     columns = [TEXTS, TEXTS[::-1]]
-    found = importances(model, columns, InBatchSoftmax, batch=4, batches=2)
+    found = importances(model, columns, Contrastive, batch=4, batches=2)
     assert all(bool((value >= 0).all()) for value in found.values())
     assert sum(float(value.sum()) for value in found.values()) > 0
     assert all(weight.grad is None for weight in model.parameters())

@@ -27,7 +27,7 @@ from polyvec.adaptation.slerp import slerp_coefficients
 from polyvec.adaptation.task_vectors import TaskVectors
 from polyvec.console import progress_bar
 from polyvec.errors import BadInput
-from polyvec.objectives.in_batch_softmax import InBatchSoftmax
+from polyvec.objectives.contrastive import Contrastive
 from polyvec.training.batch_loss import batch_loss
 from polyvec.training.equal_budget import same_order
 
@@ -209,4 +209,4 @@ class _Moving:
 
 def probe_loss(model: SentenceTransformer) -> nn.Module:
     """The loss that a model is placed by: the in-batch softmax at the paper's temperature."""
-    return InBatchSoftmax(model, temperature=0.02, margin=None)
+    return Contrastive(model, temperature=0.02, margin=None)

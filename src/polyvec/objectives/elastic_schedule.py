@@ -54,7 +54,8 @@ class FixedSizes:
                     f"size ({layer}, {dim}) of a model with {layers} layers and {width} dimensions: give layers from "
                     f"1 to {layers} and dimensions from 1 to {width}"
                 )
-        return [pair for pair in dict.fromkeys(map(tuple, self.pairs)) if pair != (layers, width)]
+        once = dict.fromkeys((layer, dim) for layer, dim in self.pairs)
+        return [size for size in once if size != (layers, width)]
 
     def draw(self, layers: int, width: int, rng: random.Random) -> list[Size]:
         """The whole list."""

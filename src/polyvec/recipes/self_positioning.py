@@ -148,7 +148,7 @@ def _trained(
 ) -> SentenceTransformer:
     from torch import nn
 
-    from polyvec.objectives.in_batch_softmax import InBatchSoftmax
+    from polyvec.objectives.contrastive import Contrastive
     from polyvec.training.equal_budget import EqualBudget, train_equally
 
     size = SIZES[run.scale]
@@ -158,7 +158,7 @@ def _trained(
             module.p = 0.0
     *texts, labels = columns
     train_equally(
-        InBatchSoftmax(model, temperature=_TEMPERATURE),
+        Contrastive(model, temperature=_TEMPERATURE),
         texts,
         EqualBudget(steps=steps),
         batch=size.batch,

@@ -92,3 +92,29 @@ def test_domain_gap_writes_its_report(
     assert "<html" in Path(paths[2]).read_text()
     assert (tmp_path / "gap.json").exists()
     assert (tmp_path / "gap" / "regression.csv").exists()
+
+
+def test_merging_two_models(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny_model
+) -> None:
+    import torch
+
+    models = [tiny_model() for _ in range(3)]
+    for number, model in enumerate(models):
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight += 1e-3 * number * torch.randn(weight.shape)
+        model.save_pretrained(str(tmp_path / str(number)), create_model_card=False)
+    monkeypatch.chdir(tmp_path)
+    given = ["merge", "--base", "./0", "--model", "./1", "--model", "./2", "--device", "cpu"]
+    assert run(monkeypatch, *given, "--weights", "1,2", "--out", "merged") == 0
+    assert "./1" in capsys.readouterr().out
+    assert json.loads((tmp_path / "merged" / "merge.json").read_text())["models"] == ["./1", "./2"]
+    assert (tmp_path / "merged" / "task-vectors.png").exists()
+    for wrong, sentence in (
+        (["--weights", "1,x"], "--weights 1,x: give numbers"),
+        (["--method", "cocktail"], "cocktail chooses by data: give a probe"),
+        (["--steps", "3"], "slerp has no option 'steps'"),
+    ):
+        assert run(monkeypatch, *given, *wrong) == 2
+        assert sentence in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""The commands of the command line: each parses, calls one function of a room, and prints what it returns."""

@@ -1,0 +1,213 @@
+"""Commands that make models and use them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from polyvec.commands.options import Device, Restart, TextColumn, show_table
+from polyvec.errors import BadInput
+
+
+def adapt(
+    documents: Annotated[
+        str,
+        typer.Argument(
+            metavar="DOCS",
+            help="Folder, file, glob, BEIR folder, Hugging Face data set, or python:numpy,scipy (installed "
+            "packages; python: takes all).",
+        ),
+    ],
+    base: Annotated[
+        str | None, typer.Option(help="Model to start from; default: the best one installed.")
+    ] = None,
+    minutes: Annotated[
+        float, typer.Option(help="Time for training; reading and exams come on top.")
+    ] = 10.0,
+    queries: Annotated[
+        Path | None, typer.Option(help="Your own queries: .jsonl (_id, text) or .tsv.")
+    ] = None,
+    qrels: Annotated[
+        Path | None, typer.Option(help="Documents that answer them: BEIR or TREC format.")
+    ] = None,
+    retain: Annotated[
+        Path | None, typer.Option(help="BEIR folder whose queries must not get worse.")
+    ] = None,
+    text_column: TextColumn = None,
+    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 1e-4,
+    hard_negatives: Annotated[
+        int, typer.Option(help="Hardest wrong answers that each pair meets in its batch, 0 to 15.")
+    ] = 0,
+    pretrain: Annotated[
+        str,
+        typer.Option(
+            help="Learn from the raw documents first: ict,bfs,wlp, retromae, dupmae, prop, mlm or none."
+        ),
+    ] = "none",
+    out: Annotated[
+        Path, typer.Option(help="Folder for model, metrics.json and report.html.")
+    ] = Path("adapted"),
+    device: Device = "auto",
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    restart: Restart = False,
+) -> None:
+    """Adapt a model to documents without labels, and prove whether it got better.
+
+    Example: `polyvec adapt docs/ --minutes 10 --out adapted`, then open adapted/report.html.
+    The same command continues after an interruption.
+    """
+    from polyvec.adaptation.pipeline import adapt as run
+    from polyvec.adaptation.report import table
+
+    result = run(
+        documents,
+        base=base,
+        minutes=minutes,
+        queries=queries,
+        qrels=qrels,
+        retain=retain,
+        text_column=text_column,
+        learning_rate=learning_rate,
+        hard_negatives=hard_negatives,
+        pretrain=pretrain,
+        out=out,
+        device=device,
+        seed=seed,
+        restart=restart,
+    )
+    show_table(table(result.metrics))
+    typer.echo(f"Model: {out / 'model'}   Report: {out / 'report.html'}")
+
+
+def pretrain(
+    objective: Annotated[
+        str,
+        typer.Argument(help="ict, bfs, wlp (with commas between), retromae, dupmae, prop or mlm."),
+    ],
+    corpus: Annotated[str, typer.Argument(help="DOCS as in adapt.")],
+    encoder: Annotated[str, typer.Option(help="Model to start from.")] = "minilm",
+    minutes: Annotated[float, typer.Option(help="Time for training.")] = 10.0,
+    steps: Annotated[int | None, typer.Option(help="Train so many steps instead.")] = None,
+    batch: Annotated[int, typer.Option(help="Rows in a step, of each process.")] = 64,
+    length: Annotated[int, typer.Option(help="Tokens of a text that are read.")] = 128,
+    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 1e-4,
+    text_column: TextColumn = None,
+    out: Annotated[Path, typer.Option(help="Folder for model and curve.")] = Path("pretrained"),
+    device: Device = "auto",
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    restart: Restart = False,
+) -> None:
+    """Make an encoder a retriever out of raw documents, before any pair is learned.
+
+    Examples: `polyvec pretrain ict,bfs,wlp docs/ --out pretrained`;
+    `torchrun --nproc-per-node 2 -m polyvec pretrain dupmae docs/ --encoder bert-base-uncased`.
+    The same command continues after an interruption.
+    """
+    from polyvec.training.pretraining import pretrain as run
+
+    model = run(
+        objective,
+        corpus,
+        encoder=encoder,
+        minutes=minutes,
+        steps=steps,
+        batch=batch,
+        length=length,
+        learning_rate=learning_rate,
+        text_column=text_column,
+        out=out,
+        device=device,
+        seed=seed,
+        restart=restart,
+    )
+    typer.echo(f"Model: {model}")
+
+
+def encode(
+    model: Annotated[str, typer.Argument(help="Short name (minilm), folder, or name on the hub.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="INPUT",
+            help=".txt (a text a line), .jsonl, .csv, .parquet, or DOCS as in adapt.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="F.parquet (ids and vectors) or F.npy.")],
+    text_column: TextColumn = None,
+    device: Device = "auto",
+    restart: Restart = False,
+) -> None:
+    """Turn texts into vectors.
+
+    Example: `polyvec encode minilm questions.txt --out questions.parquet`.
+    The same command continues after an interruption.
+    """
+    from polyvec.encoders.encoding import encode_file
+
+    encode_file(model, source, out, text_column=text_column, device=device, restart=restart)
+    typer.echo(f"Vectors: {out}")
+
+
+def merge(
+    base: Annotated[str, typer.Option(help="The model that all others were trained from.")],
+    model: Annotated[list[str], typer.Option(help="A model to merge; give it for each.")],
+    method: Annotated[
+        str,
+        typer.Option(
+            help="slerp, average, task_arithmetic, ties, dare_linear, dare_ties, fisher, regmean, greedy_soup, "
+            "cocktail, self_positioning; or one of mergekit's."
+        ),
+    ] = "slerp",
+    weights: Annotated[
+        str | None, typer.Option(help="Of the models, with commas between; equal by default.")
+    ] = None,
+    scale: Annotated[float, typer.Option(help="Factor of what is added to the base.")] = 1.0,
+    probe: Annotated[
+        Path | None,
+        typer.Option(help="Pairs of every task: .jsonl with query, pos and task on each line."),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Of self_positioning.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the merged model.")] = Path("merged"),
+    device: Device = "auto",
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+) -> None:
+    """Make one model of several that were trained from the same base.
+
+    Example: `polyvec merge --base minilm --model law/model --model code/model --out merged`.
+    Prints how the models differ from the base, and draws it in task-vectors.png beside the model.
+    """
+    from polyvec.adaptation.merge import merge as run
+    from polyvec.adaptation.task_vector_report import task_vector_report
+    from polyvec.adaptation.task_vectors import task_vectors
+    from polyvec.data.training_lines import probe_columns
+    from polyvec.encoders.loading import load
+
+    start, models = load(base, device), [load(name, device) for name in model]
+    report = task_vector_report(task_vectors(start, models, names=model))
+    show_table(report.table())
+    options: dict[str, Any] = {} if steps is None else {"steps": steps}
+    merged = run(
+        start,
+        models,
+        method,
+        weights=_numbers(weights),
+        scale=scale,
+        probe=probe_columns(probe) if probe else None,
+        names=model,
+        seed=seed,
+        **options,
+    )
+    merged.save(out)
+    report.picture(out / "task-vectors.png")
+    typer.echo(f"Model: {out}   Picture: {out / 'task-vectors.png'}")
+
+
+def _numbers(written: str | None) -> list[float] | None:
+    if written is None:
+        return None
+    try:
+        return [float(part) for part in written.split(",")]
+    except ValueError:
+        raise BadInput(f"--weights {written}: give numbers with commas between, say 1,2") from None

@@ -28,7 +28,7 @@ def test_by_hand(report):
     assert report.cosines[0][1] == pytest.approx((9 - 16) / 5 / 26**0.5)
     # Two weights are changed by both, one of them in opposite directions.
     assert report.conflicts == [[0.0, 0.5], [0.5, 0.0]]
-    assert report.modules[0] == pytest.approx({"0.weight": 5.0})
+    assert report.modules[0] == pytest.approx({"0": 5.0})
 
 
 def test_it_is_shown(report, tmp_path):

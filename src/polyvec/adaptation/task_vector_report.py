@@ -137,14 +137,16 @@ def _grid(
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right", fontsize=8)
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.set_title(title, fontsize=10)
+    axes.set_aspect("auto")
     for row, line in enumerate(values):
         for column, value in enumerate(line):
-            axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8)
+            dark = abs(value) > 0.6 * span[1]
+            colour = "white" if dark else "black"
+            axes.text(
+                column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=colour
+            )
 
 
 def _short(module: str) -> str:
-    return (
-        module.replace("auto_model.", "").replace("0.", "", 1)
-        if module.startswith("0.")
-        else module
-    )
+    """A module's name without what all of a transformer's share."""
+    return module.removeprefix("0.").removeprefix("auto_model.").removeprefix("model.")

@@ -192,7 +192,7 @@ def _refuse_strange(delta: Delta, start: Delta, name: str) -> None:
         )
 
 
-def per_module(deltas: Iterable[Mapping[str, Tensor]], depth: int = 4) -> list[dict[str, float]]:
+def per_module(deltas: Iterable[Mapping[str, Tensor]], depth: int = 5) -> list[dict[str, float]]:
     """Lengths of task vectors, module by module.
 
     Args:
@@ -203,6 +203,6 @@ def per_module(deltas: Iterable[Mapping[str, Tensor]], depth: int = 4) -> list[d
     for delta in deltas:
         parts: dict[str, Delta] = {}
         for name, value in delta.items():
-            parts.setdefault(".".join(name.split(".")[:depth]), {})[name] = value
+            parts.setdefault(".".join(name.split(".")[:-1][:depth]), {})[name] = value
         found.append({module: length(values) for module, values in parts.items()})
     return found

@@ -185,7 +185,8 @@ def merge(
     from polyvec.encoders.loading import load
 
     start, models = load(base, device), [load(name, device) for name in model]
-    report = task_vector_report(task_vectors(start, models, names=model))
+    names = _told_apart(model)
+    report = task_vector_report(task_vectors(start, models, names=names))
     show_table(report.table())
     options: dict[str, Any] = {} if steps is None else {"steps": steps}
     merged = run(
@@ -195,13 +196,23 @@ def merge(
         weights=_numbers(weights),
         scale=scale,
         probe=probe_columns(probe) if probe else None,
-        names=model,
+        names=names,
         seed=seed,
         **options,
     )
     merged.save(out)
     report.picture(out / "task-vectors.png")
     typer.echo(f"Model: {out}   Picture: {out / 'task-vectors.png'}")
+
+
+def _told_apart(names: list[str]) -> list[str]:
+    """Names without the folders that all of them begin and end with."""
+    parts = [name.strip("/").split("/") for name in names]
+    while len({part[0] for part in parts}) == 1 and min(len(part) for part in parts) > 1:
+        parts = [part[1:] for part in parts]
+    while len({part[-1] for part in parts}) == 1 and min(len(part) for part in parts) > 1:
+        parts = [part[:-1] for part in parts]
+    return ["/".join(part) for part in parts]
 
 
 def _numbers(written: str | None) -> list[float] | None:

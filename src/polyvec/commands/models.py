@@ -205,6 +205,60 @@ def merge(
     typer.echo(f"Model: {out}   Picture: {out / 'task-vectors.png'}")
 
 
+def mine(
+    model: Annotated[str, typer.Argument(help="What ranks: a model, or bm25.")],
+    examples: Annotated[
+        Path, typer.Argument(help=".jsonl with query and pos (a list) on each line.")
+    ],
+    out: Annotated[Path, typer.Option(help=".jsonl with neg and teacher_scores.")],
+    corpus: Annotated[Path | None, typer.Option(help="More texts to search, one a line.")] = None,
+    ranks: Annotated[str, typer.Option(help="Ranks of candidates, from 0.")] = "10-100",
+    n: Annotated[int, typer.Option(help="Negatives of a query.")] = 7,
+    rule: Annotated[
+        str, typer.Option(help="ratio, margin or none: how near to the positive they may score.")
+    ] = "ratio",
+    value: Annotated[float, typer.Option(help="The ratio, or the margin.")] = 0.95,
+    consistency: Annotated[
+        int | None, typer.Option(help="Leave out queries whose positive ranks below this.")
+    ] = None,
+    index: Annotated[str, typer.Option(help="flat (exact) or hnsw (faster).")] = "flat",
+    device: Device = "auto",
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+) -> None:
+    """Give training examples hard negatives that are not unmarked answers.
+
+    Example: `polyvec mine minilm pairs.jsonl --corpus texts.txt --out mined.jsonl`.
+    Prints what was dropped and why; mined.jsonl.report.json keeps it.
+    """
+    from rich.table import Table
+
+    from polyvec.training.mined_lines import mine_file
+
+    first, _, last = ranks.partition("-")
+    if not (first.isdigit() and last.isdigit()):
+        raise BadInput(f"--ranks {ranks}: give two numbers with a hyphen between, say 10-100")
+    report = mine_file(
+        model,
+        examples,
+        out,
+        corpus=corpus,
+        ranks=(int(first), int(last)),
+        n=n,
+        rule=None if rule == "none" else rule,  # type: ignore[arg-type]
+        value=value,
+        consistency_topk=consistency,
+        index=index,  # type: ignore[arg-type]
+        device=device,
+        seed=seed,
+    )
+    shown = Table("what became of candidates", "count", title="mined")
+    for name, count in report.to_dict().items():
+        if name != "thresholds":
+            shown.add_row(name.replace("_", " "), str(count))
+    show_table(shown)
+    typer.echo(f"Examples: {out}   Report: {out}.report.json")
+
+
 def _told_apart(names: list[str]) -> list[str]:
     """Names without the folders that all of them begin and end with."""
     parts = [name.strip("/").split("/") for name in names]

@@ -72,10 +72,11 @@ class BM25:
         positions = np.empty((len(queries), k), dtype=np.int64)
         scores = np.empty((len(queries), k), dtype=np.float32)
         for row, query in enumerate(queries):
-            positions[row], scores[row] = _top(self._scores(query), k)
+            positions[row], scores[row] = _top(self.scores(query), k)
         return positions, scores
 
-    def _scores(self, query: str) -> NDArray[np.float32]:
+    def scores(self, query: str) -> NDArray[np.float32]:
+        """Scores of all texts for a query, shape (texts,)."""
         tokens = self._index.get_tokens_ids(self._tokens(query))
         if not tokens:
             return np.zeros(self._size, dtype=np.float32)

@@ -18,14 +18,22 @@ def fits_in_memory(model: SentenceTransformer, tokens: int) -> bool:
 
     A model whose size cannot be told from its configuration is taken to fit.
     """
+    needed = activation_bytes(model, tokens)
+    return not needed or needed < SHARE * free_bytes(model.device)
+
+
+def activation_bytes(model: SentenceTransformer, tokens: int) -> int:
+    """Bytes that a forward pass over ``tokens`` padded tokens keeps for the way back.
+
+    0 where the model's size cannot be told from its configuration.
+    """
     config = getattr(getattr(model[0], "auto_model", None), "config", None) if len(model) else None
     layers, hidden = (getattr(config, name, None) for name in ("num_hidden_layers", "hidden_size"))
-    if layers is None or hidden is None:
-        return True
-    return bool(4 * FLOATS_PER_UNIT * tokens * layers * hidden < SHARE * _free_bytes(model.device))
+    return 4 * FLOATS_PER_UNIT * tokens * (layers or 0) * (hidden or 0)
 
 
-def _free_bytes(device: torch.device) -> int:
+def free_bytes(device: torch.device) -> int:
+    """Memory of a device that nobody uses, in bytes."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free

@@ -94,7 +94,9 @@ def task_vectors(
 
     Example:
         >>> from torch import nn
-        >>> base, tuned = (SentenceTransformer(modules=[nn.Linear(2, 2)]) for _ in range(2))
+        >>> base = SentenceTransformer(modules=[nn.Linear(2, 2)])
+        >>> tuned = copy.deepcopy(base)
+        >>> _ = tuned[0].weight.data.mul_(1.1)
         >>> found = task_vectors(base, [tuned])
         >>> torch.allclose(found.applied(found.deltas[0])[0].weight, tuned[0].weight)
         True

@@ -43,7 +43,8 @@ class Size(NamedTuple):
         seen: rows that an arm sees in which batches are compared.
         batch: rows in a step where weights are compared.
         steps: where weights are compared.
-        learning_rate: the highest, at ``batch`` rows; it goes with the square root of the rows in a step.
+        learning_rate: the highest, at ``batch`` rows, the best of four on held-out training rows; it goes with the square
+            root of the rows in a step.
         whole: whether all layers are trained. Otherwise those below the last are computed once for each text, and
             the last is a dense layer over the mean of what they say.
     """
@@ -60,7 +61,7 @@ class Size(NamedTuple):
 
 
 SIZES: dict[Scale, Size] = {
-    "cpu": Size(8192, 40, 1000, 4000, 20_480, 512, 150, 1e-3, whole=False),
+    "cpu": Size(8192, 40, 1000, 4000, 20_480, 512, 150, 3e-3, whole=False),
     "gpu": Size(12_000, 64, 1000, 5000, 20_480, 512, 100, 2e-4, whole=True),
 }
 

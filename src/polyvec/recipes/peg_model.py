@@ -43,8 +43,8 @@ class Size(NamedTuple):
         seen: rows that an arm sees in which batches are compared.
         batch: rows in a step where weights are compared.
         steps: where weights are compared.
-        learning_rate: the highest, at ``batch`` rows, the best of four on held-out training rows; it goes with the square
-            root of the rows in a step.
+        learning_rate: the highest, at ``batch`` rows, the best of four on held-out training rows; it goes with the
+            square root of the rows in a step.
         whole: whether all layers are trained. Otherwise those below the last are computed once for each text, and
             the last is a dense layer over the mean of what they say.
     """

@@ -57,8 +57,10 @@ def semi_homogeneous(
         BadInput: when the ratio is outside [0, 1], or there are fewer rows than a batch has.
 
     Example:
+        Of four rows two stay with their task and two are dealt:
+
         >>> batches = semi_homogeneous(["a"] * 4 + ["b"] * 4, batch=4, ratio=0.5)
-        >>> [sorted((batch // 4).tolist()) for batch in (next(batches), next(batches))]  # two of each stayed, two were dealt
+        >>> [sorted((batch // 4).tolist()) for batch in (next(batches), next(batches))]
         [[0, 0, 0, 1], [0, 1, 1, 1]]
     """
     _refuse_large(len(tasks), batch)

@@ -30,6 +30,7 @@ class TrainingLine:
         task: lines of one task may stand in one batch.
         instruction: said before the query; may be empty.
         teacher_scores: of all positives and then all negatives; empty where no teacher has scored.
+        label: the query's class; queries of one class never stand against each other's answers. Empty for none.
     """
 
     query: str
@@ -38,6 +39,7 @@ class TrainingLine:
     task: str
     instruction: str
     teacher_scores: list[float]
+    label: str = ""
 
 
 def read_training_lines(path: Path) -> Iterator[TrainingLine]:

@@ -1,7 +1,7 @@
 """Embedding models: adapt them to documents, examine them, and encode with them.
 
-The verbs are functions of this module: `load`, `encode`, `adapt`, `evaluate` and `merge`. What they need is imported
-when one of them is first asked for, so that ``import polyvec`` costs next to nothing.
+The verbs are functions of this module: `load`, `encode`, `adapt`, `train`, `evaluate` and `merge`. What they need is
+imported when one of them is first asked for, so that ``import polyvec`` costs next to nothing.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from polyvec.adaptation.merge import merge
     from polyvec.adaptation.pipeline import adapt
+    from polyvec.adaptation.stage_plan import train
     from polyvec.encoders.encoding import encode
     from polyvec.encoders.loading import load
     from polyvec.evaluation.comparison import evaluate
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "adapt", "encode", "evaluate", "load", "merge"]
+__all__ = ["__version__", "adapt", "encode", "evaluate", "load", "merge", "train"]
 
 _HOMES = {
     "adapt": "polyvec.adaptation.pipeline",
@@ -26,6 +27,7 @@ _HOMES = {
     "evaluate": "polyvec.evaluation.comparison",
     "load": "polyvec.encoders.loading",
     "merge": "polyvec.adaptation.merge",
+    "train": "polyvec.adaptation.stage_plan",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,18 @@ def rank() -> int:
 def ranks() -> int:
     """How many processes train together."""
     return distributed.get_world_size() if _together() else 1
+
+
+def join_ranks(device: str) -> None:
+    """Meet the other processes, where a launcher started several.
+
+    Args:
+        device: ``auto``, ``cpu``, ``cuda`` …, as a person gave it.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        from accelerate import PartialState
+
+        PartialState(cpu=device == "cpu" or not torch.cuda.is_available())
 
 
 def agreed(value: float) -> float:

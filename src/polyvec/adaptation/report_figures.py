@@ -82,7 +82,7 @@ def _curve(curve: list[dict[str, float]]) -> Figure:
         linewidth=1,
     )
     axes.plot(
-        seconds, _smooth([point["loss"] for point in curve]), color=COLOURS["adapted"], label="loss"
+        seconds, smooth([point["loss"] for point in curve]), color=COLOURS["adapted"], label="loss"
     )
     axes.set_xlabel("seconds of training")
     axes.set_ylabel("loss (line: running mean)")
@@ -157,6 +157,7 @@ def _wrapped(task: str) -> str:
     return task.replace(" → ", "\n→ ") if len(task) < 40 else f"{task[:38]}…"
 
 
-def _smooth(values: list[float], reach: int = 4) -> list[float]:
+def smooth(values: list[float], reach: int = 4) -> list[float]:
+    """Running means over so many values to each side."""
     near = (values[max(0, n - reach) : n + reach + 1] for n in range(len(values)))
     return [sum(window) / len(window) for window in near]

@@ -125,6 +125,38 @@ def pretrain(
     typer.echo(f"Model: {model}")
 
 
+def train(
+    plan: Annotated[
+        Path | None, typer.Argument(metavar="CONFIG", help="Stages in TOML or YAML.")
+    ] = None,
+    example: Annotated[
+        bool, typer.Option("--example", help="Print a plan with comments, to begin with.")
+    ] = False,
+    out: Annotated[
+        Path, typer.Option(help="Folder for model, training.json and curve.png.")
+    ] = Path("trained"),
+    device: Device = "auto",
+    restart: Restart = False,
+) -> None:
+    """Train a model in stages: raw documents, weak pairs, good pairs, a teacher, a soup.
+
+    Examples: `polyvec train --example > plan.toml`, then `polyvec train plan.toml --out trained`;
+    `torchrun --nproc-per-node 2 -m polyvec train plan.toml`.
+    The same command continues after an interruption.
+    """
+    if example:
+        from polyvec.training.stage_config import EXAMPLE
+
+        typer.echo(EXAMPLE, nl=False)
+        return
+    if plan is None:
+        raise BadInput("no plan: give a file, or --example to see one")
+    from polyvec.adaptation.stage_plan import train as run
+
+    model = run(plan, out=out, device=device, restart=restart)
+    typer.echo(f"Model: {model}   How: {out / 'training.json'}   Picture: {out / 'curve.png'}")
+
+
 def encode(
     model: Annotated[str, typer.Argument(help="Short name (minilm), folder, or name on the hub.")],
     source: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
 from functools import partial
@@ -69,12 +70,13 @@ def fine_tune(
         seconds_allowed: the budget; the run ends early at `OVERTIME` times as much.
 
     Returns:
-        A point a step: ``step``, ``seconds`` since the start, ``loss`` and ``learning_rate``.
+        A point a step: ``step``, ``seconds`` since the start, ``loss`` and ``learning_rate``, and the objective's
+        ``trace`` if it has one.
     """
     model: SentenceTransformer = objective.model  # type: ignore[assignment]
     _without_dropout(objective)
     steps = len(rows) // (batch * ranks())
-    curve = _Curve(folder / "curve.jsonl", steps, OVERTIME * seconds_allowed)
+    curve = _Curve(folder / "curve.jsonl", steps, OVERTIME * seconds_allowed, objective)
     checkpoint = _last_whole_checkpoint(folder)
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(folder),
@@ -152,11 +154,14 @@ class _Trainer(SentenceTransformerTrainer):
 class _Curve(TrainerCallback):
     """Writes down each step, moves the progress bar, and ends a run that takes far too long."""
 
-    def __init__(self, path: Path, steps: int, seconds_allowed: float) -> None:
+    def __init__(
+        self, path: Path, steps: int, seconds_allowed: float, objective: nn.Module
+    ) -> None:
         self.points: list[dict[str, float]] = []
         self._path = path
         self._steps = steps
         self._allowed = seconds_allowed
+        self._objective = objective
         self._bar: Progress = progress_bar()
         self._shown = rank() == 0
         self._line: TaskID | None = None
@@ -189,6 +194,7 @@ class _Curve(TrainerCallback):
             "seconds": round(time.perf_counter() - self._start, 3),
             "loss": float(logs["loss"]),
             "learning_rate": float(logs["learning_rate"]),
+            **_finite(getattr(self._objective, "trace", {})),
         }
         self.points.append(point)
         if self._line is not None:
@@ -201,6 +207,11 @@ class _Curve(TrainerCallback):
     def close(self) -> None:
         """Take the progress bar down, which also gives the terminal its cursor back."""
         self._bar.stop()
+
+
+def _finite(numbers: dict[str, float]) -> dict[str, float]:
+    """Those that JSON can say."""
+    return {name: value for name, value in numbers.items() if math.isfinite(value)}
 
 
 def _points_until(path: Path, step: int) -> list[dict[str, float]]:

@@ -8,15 +8,12 @@ files; here stands what they have in common: rows from documents, a budget, a ru
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import torch
 from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 from torch import nn
@@ -29,10 +26,10 @@ from polyvec.encoders.loading import load, save
 from polyvec.errors import BadInput
 from polyvec.files import read_json, saying_when_full, write_json
 from polyvec.objectives.own_weights import load_own_weights, save_own_weights
-from polyvec.ranks import agreed, first_rank_first, rank, ranks
+from polyvec.ranks import agreed, first_rank_first, join_ranks, rank, ranks
 from polyvec.training.equal_budget import same_order
 from polyvec.training.fine_tuning import fine_tune
-from polyvec.training.stages import Stages, only_run_in
+from polyvec.training.stages import Stages, only_ranks_in
 from polyvec.training.time_budget import Plan, measure_step, plan_steps
 
 PARAGRAPH_TASKS = ("ict", "bfs", "wlp")
@@ -179,7 +176,7 @@ def pretrain(
         BadInput: when something given cannot be used; one sentence.
     """
     _refuse_impossible(objective, minutes, steps, batch, length)
-    _join_ranks(device)
+    join_ranks(device)
     folder = Path(out)
     options: dict[str, str | int | float | bool | None] = {
         "objective": objective,
@@ -193,7 +190,7 @@ def pretrain(
         "text_column": text_column,
         "seed": seed,
     }
-    with _alone_in(folder), saying_when_full(folder):
+    with only_ranks_in(folder), saying_when_full(folder):
         with first_rank_first():
             stages = Stages(
                 folder / "stages", STAGES, options, FIRST_USE, restart=restart and not rank()
@@ -235,21 +232,6 @@ def _refuse_impossible(
         raise BadInput(f"--steps {steps}: give 1 or more")
     if batch < 2 or length < 8:
         raise BadInput(f"--batch {batch} --length {length}: give at least 2 rows and 8 tokens")
-
-
-def _join_ranks(device: str) -> None:
-    """Meet the other processes, where a launcher started several."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        from accelerate import PartialState
-
-        PartialState(cpu=device == "cpu" or not torch.cuda.is_available())
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold the folder for these ranks; rank 0 does it for all."""
-    with only_run_in(folder) if rank() == 0 else nullcontext():
-        yield
 
 
 def _read(corpus: str, text_column: str | None, place: Path) -> None:

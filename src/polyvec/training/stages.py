@@ -8,12 +8,13 @@ import resource
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from polyvec.console import console
 from polyvec.errors import BadInput
 from polyvec.files import read_json, write_json
+from polyvec.ranks import rank
 
 Options = Mapping[str, str | int | float | bool | None]
 
@@ -99,9 +100,8 @@ class Stages:
             affected = self._names[self._names.index(first_use[option]) :]
             begun = [name for name in affected if self._holds_work(name)]
             if begun:
-                typed = option.replace("_", "-")
                 raise BadInput(
-                    f"--{typed} was {before.get(option)!r} and is now {value!r}, which changes the stage "
+                    f"{_as_typed(option)} was {before.get(option)!r} and is now {value!r}, which changes the stage "
                     f"'{begun[0]}' already in {self.folder}; give --restart to begin again, "
                     "or another --out"
                 )
@@ -111,6 +111,11 @@ class Stages:
     def _holds_work(self, name: str) -> bool:
         """Whether a stage left anything but the time it took before it failed."""
         return any(path.name != "seconds.json" for path in (self.folder / name).glob("*"))
+
+
+def _as_typed(option: str) -> str:
+    """An option of the command line, or a key of a file, which has a dot."""
+    return option if "." in option else f"--{option.replace('_', '-')}"
 
 
 def peak_memory_mb() -> float:
@@ -133,6 +138,13 @@ def only_run_in(folder: Path) -> Iterator[None]:
             raise BadInput(
                 f"{folder}: another run is working there; wait for it or give another --out"
             ) from None
+        yield
+
+
+@contextmanager
+def only_ranks_in(folder: Path) -> Iterator[None]:
+    """Hold the folder for these ranks; rank 0 does it for all."""
+    with only_run_in(folder) if rank() == 0 else nullcontext():
         yield
 
 

@@ -88,3 +88,18 @@ def read_json(path: Path) -> Any:
         raise BadInput(f"{path}: not UTF-8 text (byte {error.start})") from None
     except json.JSONDecodeError as error:
         raise BadInput(f"{path}:{error.lineno}: not JSON ({error.msg})") from None
+
+
+def put_in_place(made: Path, folder: Path, whole: str) -> None:
+    """Rename a folder that is complete to where it belongs; one that another process put there first stays.
+
+    Args:
+        made: on the same file system.
+        folder: its place.
+        whole: a file that says that the folder is complete.
+    """
+    try:
+        made.rename(folder)
+    except OSError:
+        if not (folder / whole).exists():
+            raise

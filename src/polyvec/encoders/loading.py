@@ -17,6 +17,7 @@ from sentence_transformers.util.misc import ORIGINAL_TRANSFORMER_MODELS
 from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from polyvec.encoders.bidirectional import check_attention, sees_the_future
 from polyvec.encoders.folder_checks import check_folder
 from polyvec.encoders.installed_models import installed_base, installed_folder
 from polyvec.errors import BadInput
@@ -30,7 +31,7 @@ _HUB_ERRORS = (OSError, ValueError, httpx.HTTPError)
 _PATIENCE = 10.0
 """Seconds that the hub has for an answer; after that, what is in its cache must do."""
 
-_SAFE = {
+SAFE = {
     "use_safetensors": True,
     "weights_only": True,
     "allow_all_kernels": False,
@@ -158,7 +159,7 @@ def _open(folder: Path) -> SentenceTransformer:
         with without_weight_bars():
             # The one way to hand over classes of our own without trusting the code of every folder.
             model = SentenceTransformer._load_with_module_classes(
-                str(folder), classes, device="cpu", local_files_only=True, model_kwargs=dict(_SAFE)
+                str(folder), classes, device="cpu", local_files_only=True, model_kwargs=dict(SAFE)
             )
     except MemoryError:
         raise
@@ -168,7 +169,22 @@ def _open(folder: Path) -> SentenceTransformer:
         raise BadInput(f"{folder}: cannot be opened as a model ({reason})") from error
     if _knows_no_word(model):
         raise BadInput(f"{folder}: the files of its tokenizer are missing")
+    check_attention(model, str(folder))
+    if not classes:
+        _check_guess(model, folder)
     return model
+
+
+def _check_guess(model: SentenceTransformer, folder: Path) -> None:
+    """A folder of transformers says nothing of pooling; the mean that is guessed is wrong for a decoder."""
+    config = getattr(getattr(model[0], "auto_model", None), "config", None)
+    averaged = any(getattr(module, "pooling_mode", None) == "mean" for module in model)
+    reads_words = hasattr(config, "vocab_size") and not getattr(config, "is_encoder_decoder", False)
+    if averaged and reads_words and not sees_the_future(model):
+        raise BadInput(
+            f"{folder}: a decoder whose tokens see only what is before them, so that their mean says little; "
+            "make an encoder of it with polyvec.encoders.decoder.decoder_encoder"
+        )
 
 
 def _knows_no_word(model: SentenceTransformer) -> bool:

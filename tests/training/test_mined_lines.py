@@ -24,10 +24,10 @@ def lines(path):
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
-@pytest.mark.parametrize("model", ["bm25", "tiny"])
+@pytest.mark.parametrize("model", ["bm25", "{tiny}", "hybrid:{tiny}"])
 def test_examples_get_negatives_and_scores(examples, tiny_model_path, tmp_path, model):
     out = tmp_path / "mined.jsonl"
-    named = model if model == "bm25" else str(tiny_model_path)
+    named = model.format(tiny=tiny_model_path)
     report = mine_file(
         named,
         examples,
@@ -64,3 +64,8 @@ def test_bad_input(tmp_path):
     empty.write_text("\n")
     with pytest.raises(BadInput, match="no example in it"):
         mine_file("bm25", empty, tmp_path / "out.jsonl")
+
+
+def test_a_hybrid_ranker_has_no_graph(examples, tmp_path):
+    with pytest.raises(BadInput, match="flat only"):
+        mine_file("hybrid:minilm", examples, tmp_path / "out.jsonl", index="hnsw")

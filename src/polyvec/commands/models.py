@@ -238,7 +238,7 @@ def merge(
 
 
 def mine(
-    model: Annotated[str, typer.Argument(help="What ranks: a model, or bm25.")],
+    model: Annotated[str, typer.Argument(help="What ranks: a model, bm25, or hybrid:MODEL.")],
     examples: Annotated[
         Path, typer.Argument(help=".jsonl with query and pos (a list) on each line.")
     ],
@@ -259,7 +259,7 @@ def mine(
 ) -> None:
     """Give training examples hard negatives that are not unmarked answers.
 
-    Example: `polyvec mine minilm pairs.jsonl --corpus texts.txt --out mined.jsonl`.
+    Example: `polyvec mine minilm pairs.jsonl --corpus texts.txt --out mined.jsonl`; `hybrid:minilm` ranks by words too.
     Prints what was dropped and why; mined.jsonl.report.json keeps it.
     """
     from rich.table import Table

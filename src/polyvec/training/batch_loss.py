@@ -13,14 +13,16 @@ from polyvec.encoders.precision import has_bfloat16
 
 
 def batch_loss(
-    objective: nn.Module, columns: Sequence[Sequence[Any]], labels: Sequence[int] | None = None
+    objective: nn.Module,
+    columns: Sequence[Sequence[Any]],
+    labels: Sequence[int] | Sequence[Sequence[float]] | None = None,
 ) -> Tensor:
     """Preprocess a batch and apply an objective to it, as sentence-transformers' trainer does.
 
     Args:
         objective: built with its model, which it holds as ``model``.
         columns: for each column the raw things of the batch.
-        labels: one a row, or None.
+        labels: one a row, or a teacher's scores of each row, or None.
 
     Returns:
         A scalar with its gradient; where the objective returns several named ones, their sum.

@@ -93,7 +93,7 @@ def train_equally(
     batch: int,
     learning_rate: float,
     seed: int,
-    labels: Sequence[int] | None = None,
+    labels: Sequence[int] | Sequence[Sequence[float]] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> list[float]:
     """Train an objective as every other arm is trained: AdamW, a tenth of the budget to warm up, then down to zero.
@@ -105,7 +105,7 @@ def train_equally(
         batch: rows in a step; the same seed gives every arm the same rows in the same order.
         learning_rate: the highest.
         seed: of the order, and of dropout.
-        labels: passed to the objective, one a row.
+        labels: passed to the objective, one a row, or a teacher's scores of each row.
         say: reports now and then how far it is.
 
     Returns:

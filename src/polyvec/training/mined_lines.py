@@ -15,11 +15,14 @@ from polyvec.data.training_lines import TrainingLine, read_training_lines
 from polyvec.encoders.loading import load
 from polyvec.errors import BadInput
 from polyvec.files import write_json, write_text
-from polyvec.training.negative_mining import Mined, MiningReport, mine_hard_negatives
+from polyvec.training.hybrid_teacher import HybridTeacher
+from polyvec.training.negative_mining import NONE, Mined, MiningReport, mine_hard_negatives
 from polyvec.training.rankers import DenseRanker, LexicalRanker, Ranker
 
 BM25_NAME = "bm25"
 """In place of a model: rank by words."""
+HYBRID = "hybrid:"
+"""Before a model's name: rank by words and by the model together."""
 
 
 def mine_file(
@@ -40,7 +43,7 @@ def mine_file(
     """Give every example hard negatives, and the ranker's scores of its texts.
 
     Args:
-        model: what `polyvec.load` opens, or ``bm25``.
+        model: what `polyvec.load` opens; ``bm25``; or ``hybrid:`` and a model, for a `HybridTeacher` of both.
         examples: JSON lines with ``query`` and ``pos``; negatives that stand there already are kept, first.
         out: JSON lines with ``neg`` and ``teacher_scores``; the report stands beside it, ``.report.json`` at its end.
             Queries that ranking consistency leaves out are not in it.
@@ -65,11 +68,7 @@ def mine_file(
         raise BadInput(f"{examples}: no example in it; give lines with query and pos")
     texts = _texts(lines, corpus)
     numbers = {text: number for number, text in enumerate(texts)}
-    rank: Ranker = (
-        LexicalRanker(texts)
-        if model == BM25_NAME
-        else DenseRanker(load(model, device), texts, index)
-    )
+    rank = _ranker(model, texts, index, device)
     mined = mine_hard_negatives(
         rank,
         [line.query for line in lines],
@@ -85,6 +84,18 @@ def mine_file(
     _write(lines, texts, numbers, mined, rank, out)
     write_json(out.with_name(out.name + ".report.json"), asdict(mined.report))
     return mined.report
+
+
+def _ranker(
+    model: str, texts: Sequence[str], index: Literal["flat", "hnsw"], device: str
+) -> Ranker:
+    if model == BM25_NAME:
+        return LexicalRanker(texts)
+    if not model.startswith(HYBRID):
+        return DenseRanker(load(model, device), texts, index)
+    if index != "flat":
+        raise BadInput(f"{model} with index {index!r}: a hybrid ranker has flat only")
+    return HybridTeacher(texts, load(model.removeprefix(HYBRID), device))
 
 
 def _texts(lines: Sequence[TrainingLine], corpus: Path | None) -> list[str]:
@@ -106,16 +117,22 @@ def _write(
     rank: Ranker,
     out: Path,
 ) -> None:
+    kept = [line for line, stays in zip(lines, mined.kept, strict=True) if stays]
+    negatives = [
+        list(dict.fromkeys([*line.negatives, *(texts[number] for number in ids if number >= 0)]))
+        for line, ids in zip(kept, mined.negatives[mined.kept].tolist(), strict=True)
+    ]
+    groups = [[*line.positives, *wrong] for line, wrong in zip(kept, negatives, strict=True)]
+    ids = np.full((len(groups), max(map(len, groups), default=0)), NONE, np.int64)
+    for number, group in enumerate(groups):
+        ids[number, : len(group)] = [numbers[text] for text in group]
+    # All at once, because a model encodes many queries faster than one after the other.
+    scores = rank.scores([line.query for line in kept], ids).astype(float).tolist()
     written = []
-    for line, ids, kept in zip(lines, mined.negatives.tolist(), mined.kept, strict=True):
-        if not kept:
-            continue
-        known = dict.fromkeys(line.negatives)
-        negatives = list(known | dict.fromkeys(texts[number] for number in ids if number >= 0))
-        group = np.array([[numbers[text] for text in (*line.positives, *negatives)]])
-        row = {"query": line.query, "pos": line.positives, "neg": negatives, "task": line.task}
+    for line, wrong, own in zip(kept, negatives, scores, strict=True):
+        row = {"query": line.query, "pos": line.positives, "neg": wrong, "task": line.task}
         if line.instruction:
             row["instruction"] = line.instruction
-        row["teacher_scores"] = rank.scores([line.query], group)[0].astype(float).tolist()
+        row["teacher_scores"] = own[: len(line.positives) + len(wrong)]
         written.append(json.dumps(row, ensure_ascii=False) + "\n")
     write_text(out, "".join(written))

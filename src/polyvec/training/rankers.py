@@ -80,6 +80,7 @@ class DenseRanker:
         self._model = model
         self._vectors = _unit(encode(model, list(corpus), task="document"))
         self._graph = _graph(self._vectors) if index == "hnsw" else None
+        self._last: tuple[tuple[str, ...], Scores] = ((), np.empty((0, 0), np.float32))
 
     def search(self, queries: Sequence[str], depth: int) -> tuple[Ids, Scores]:
         """The nearest texts."""
@@ -100,7 +101,10 @@ class DenseRanker:
         return found
 
     def _asked(self, queries: Sequence[str]) -> Scores:
-        return _unit(encode(self._model, list(queries), task="query"))
+        # Who searches asks for scores next, of the same queries.
+        if not queries or self._last[0] != tuple(queries):
+            self._last = tuple(queries), _unit(encode(self._model, list(queries), task="query"))
+        return self._last[1]
 
 
 def _exact(asked: Scores, vectors: Scores, depth: int) -> tuple[Ids, Scores]:

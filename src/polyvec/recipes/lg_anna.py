@@ -196,5 +196,7 @@ RECIPE = Recipe(
         "instruction and the examples, the labelled texts stand alone, as in training. Examples are texts of learned "
         "intents; accuracy is the mean of three draws of them, by five neighbours among twenty texts of each of "
         "thirty intents.",
+        "On the cpu the students' learning rate is the best of four on held-out training rows for hard labels; the "
+        "decoder's is that of the experiment on KaLM-Embedding-V2, and was not chosen here.",
     ),
 )

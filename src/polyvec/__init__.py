@@ -1,7 +1,7 @@
 """Embedding models: adapt them to documents, examine them, and encode with them.
 
-The verbs are functions of this module: `load`, `encode`, `adapt`, `train`, `evaluate`, `merge` and `truncate`. What they
-need is imported when one of them is first asked for, so that ``import polyvec`` costs next to nothing.
+The verbs are functions of this module: `load`, `encode`, `adapt`, `train`, `evaluate`, `merge` and `truncate`. What
+they need is imported when one of them is first asked for, so that ``import polyvec`` costs next to nothing.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from polyvec.encoders.precision import has_bfloat16
 from polyvec.evaluation.complexity import MEASURES
 from polyvec.evaluation.complexity_sources import exam_task, measured
 from polyvec.evaluation.exam import Exam, Rankings, fuse
-from polyvec.files import read_json, write_json
+from polyvec.files import read_json, replace_folder, write_json
 from polyvec.machine import processor
 from polyvec.training.stages import Stages
 
@@ -139,9 +139,4 @@ def _publish(model: Path, target: Path) -> None:
     beside = target.with_name(".model.part")
     shutil.rmtree(beside, ignore_errors=True)
     shutil.copytree(model, beside)
-    old = target.with_name(".model.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    beside.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    replace_folder(beside, target)

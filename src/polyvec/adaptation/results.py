@@ -60,6 +60,7 @@ def write_results(
             "learning_rate": options["learning_rate"],
         },
         "pretraining": _pretraining(stages.folder),
+        "frontier": _frontier(stages.folder),
         "merge": {"curve": merge["curve"], "chosen": merge["chosen"]},
         "read": _read(stages.folder),
     }
@@ -74,6 +75,12 @@ def _pretraining(stages: Path) -> dict[str, Any]:
     """The curve of what came before pairs; empty where nothing did."""
     path = stages / "pretrain" / "curve.json"
     return {"curve": read_json(path)} if path.exists() else {}
+
+
+def _frontier(stages: Path) -> dict[str, Any]:
+    """Smaller sizes of an elastic model, and of its base; empty where it was not trained so."""
+    path = stages / "frontier" / "frontier.json"
+    return read_json(path) if path.exists() else {}
 
 
 def _rankings(stages: Path) -> dict[str, Rankings]:

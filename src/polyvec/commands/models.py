@@ -40,6 +40,9 @@ def adapt(
     hard_negatives: Annotated[
         int, typer.Option(help="Hardest wrong answers that each pair meets in its batch, 0 to 15.")
     ] = 0,
+    elastic: Annotated[
+        bool, typer.Option("--elastic", help="Train six sizes at once, for smaller models later.")
+    ] = False,
     pretrain: Annotated[
         str,
         typer.Option(
@@ -71,6 +74,7 @@ def adapt(
         text_column=text_column,
         learning_rate=learning_rate,
         hard_negatives=hard_negatives,
+        elastic=elastic,
         pretrain=pretrain,
         out=out,
         device=device,

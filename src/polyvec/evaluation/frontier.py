@@ -73,18 +73,17 @@ def grid(layers: int, width: int) -> list[Size]:
         >>> grid(2, 64)
         [(1, 32), (1, 64), (2, 32), (2, 64)]
     """
-    named = default_sizes(layers, width).values()
+    named = _starbucks(layers, width).values()
     depths, widths = ({size[part] for size in named} for part in (0, 1))
     return [(layer, dim) for layer in sorted(depths) for dim in sorted(widths)]
 
 
-def default_sizes(layers: int, width: int) -> dict[str, Size]:
-    """Starbucks' sizes of a model, by name; fewer where it has fewer than six layers.
+def trained_sizes(model: SentenceTransformer) -> dict[str, Size]:
+    """The sizes that the elastic preset ``starbucks`` trains of a model, by name: six, or as many as it has layers."""
+    return _starbucks(layer_count(model), int(model.get_embedding_dimension() or 0))
 
-    Example:
-        >>> list(default_sizes(2, 64).values())
-        [(1, 32), (2, 64)]
-    """
+
+def _starbucks(layers: int, width: int) -> dict[str, Size]:
     return starbucks_sizes(layers, width, min(6, layers), min(32, width))
 
 

@@ -1,7 +1,7 @@
 """Embedding models: adapt them to documents, examine them, and encode with them.
 
-The verbs are functions of this module: `load`, `encode`, `adapt`, `train`, `evaluate` and `merge`. What they need is
-imported when one of them is first asked for, so that ``import polyvec`` costs next to nothing.
+The verbs are functions of this module: `load`, `encode`, `adapt`, `train`, `evaluate`, `merge` and `truncate`. What
+they need is imported when one of them is first asked for, so that ``import polyvec`` costs next to nothing.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from polyvec.adaptation.merge import merge
     from polyvec.adaptation.pipeline import adapt
     from polyvec.adaptation.stage_plan import train
+    from polyvec.compression.truncation import truncate
     from polyvec.encoders.encoding import encode
     from polyvec.encoders.loading import load
     from polyvec.evaluation.comparison import evaluate
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "adapt", "encode", "evaluate", "load", "merge", "train"]
+__all__ = ["__version__", "adapt", "encode", "evaluate", "load", "merge", "train", "truncate"]
 
 _HOMES = {
     "adapt": "polyvec.adaptation.pipeline",
@@ -28,6 +29,7 @@ _HOMES = {
     "load": "polyvec.encoders.loading",
     "merge": "polyvec.adaptation.merge",
     "train": "polyvec.adaptation.stage_plan",
+    "truncate": "polyvec.compression.truncation",
 }
 
 

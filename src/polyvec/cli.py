@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from polyvec.commands.judging import complexity, domain_gap, evaluate, methods, reproduce
-from polyvec.commands.models import adapt, encode, merge, mine, pretrain, train
+from polyvec.commands.models import adapt, encode, merge, mine, pretrain, shrink, train
 from polyvec.errors import BadInput
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 for command in (
-    *(adapt, pretrain, mine, train, merge, encode),
+    *(adapt, pretrain, mine, train, merge, shrink, encode),
     *(evaluate, reproduce, methods, complexity, domain_gap),
 ):
     app.command()(command)

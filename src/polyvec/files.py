@@ -103,3 +103,18 @@ def put_in_place(made: Path, folder: Path, whole: str) -> None:
     except OSError:
         if not (folder / whole).exists():
             raise
+
+
+def replace_folder(made: Path, folder: Path) -> None:
+    """Put a folder that is complete where it belongs, in the place of what is there.
+
+    Args:
+        made: on the same file system.
+        folder: its place; what was there is gone afterwards.
+    """
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    made.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)

@@ -34,6 +34,7 @@ def test_all_that_was_promised_is_written(finished):
     out, result = finished
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics == result.metrics
+    assert metrics["frontier"] == {}
     assert set(metrics["mean"]) == {"bm25", "base", "adapted", "hybrid"}
     assert {"ndcg@10", "mrr@10", "recall@10", "recall@100"} <= set(metrics["mean"]["base"])
     for systems in metrics["tasks"].values():
@@ -159,6 +160,27 @@ def test_documents_are_read_before_pairs_are_learned(tiny_model_path, tmp_path):
     assert (
         "Loss of pre-training on the raw documents (retromae)" in (out / "report.html").read_text()
     )
+
+
+def test_an_elastic_model_ends_with_its_sizes(tiny_model_path, tmp_path):
+    folder, out = cranes(tmp_path / "beir", documents=400), tmp_path / "out"
+    options = {"base": str(tiny_model_path), "minutes": 0.03, "out": out}
+    result = polyvec.adapt(folder, **options, elastic=True)
+    points = result.metrics["frontier"]["points"]
+    # Of two layers and 32 dimensions Starbucks has two sizes.
+    assert [(p["model"], p["layers"], p["dims"]) for p in points[::3]] == [
+        ("adapted", 2, 32),
+        ("adapted", 1, 32),
+        ("base", 2, 32),
+        ("base", 1, 32),
+    ]
+    full = result.metrics["mean"]["adapted"]["ndcg@10"]
+    assert points[0]["quality"] == pytest.approx(full, abs=1e-3)
+    assert "frontier" in result.metrics["cost"]["stages"]
+    page = (out / "report.html").read_text()
+    assert "Smaller sizes" in page
+    with pytest.raises(BadInput, match=r"--elastic was True and is now False.*'plan'"):
+        polyvec.adapt(folder, **options)
 
 
 @pytest.mark.parametrize(

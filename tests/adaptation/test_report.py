@@ -77,6 +77,7 @@ def metrics():
             "precision": "float32",
         },
         "pretraining": {},
+        "frontier": {},
         "training": {
             "curve": [
                 {"step": 1, "seconds": 4.0, "loss": 2.0, "learning_rate": 1e-4},
@@ -116,6 +117,35 @@ def test_the_page_says_how_hard_the_exam_is(metrics, tmp_path):
     text = page(metrics, tmp_path)
     assert "entropy, bits a word</td><td>4.81</td><td>5.02</td>" in text
     assert "dependency distance" not in text
+
+
+def sizes():
+    """The frontier of two models at two sizes."""
+    points = []
+    for model in ("adapted", "base"):
+        for layers, dims in ((6, 384), (1, 32)):
+            for stored, size in (("float32", 4 * dims), ("int8", dims), ("binary", dims // 8)):
+                points.append(
+                    {
+                        **{"model": model, "layers": layers, "dims": dims, "stored": stored},
+                        **{"model_bytes": 90_000_000, "vector_bytes": size},
+                        **{"ms_1": 2.5 * layers, "ms_32": 40.0 * layers, "quality": 0.1 * layers},
+                        "change": {"value": -0.05, "low": -0.07, "high": -0.03, "p": 0.0},
+                        "best": stored == "binary",
+                    }
+                )
+    return {"measure": "ndcg@10", "machine": "a machine, 2 threads", "points": points}
+
+
+def test_the_page_shows_the_sizes_of_an_elastic_model(metrics, tmp_path):
+    assert "Smaller sizes" not in page(metrics, tmp_path)
+    metrics["frontier"] = sizes()
+    html = page(metrics, tmp_path)
+    assert "<td>adapted</td><td>1</td><td>32</td><td>90.0</td><td>2.5</td><td>40.0</td>" in html
+    assert "<td>10.0</td><td>10.0</td><td><b>10.0</b></td>" in html
+    assert "128 / 32 / 4" in html
+    assert "-5.0 (-7.0 to -3.0)" in html
+    assert html.count("<svg") == 5
 
 
 def test_the_page_says_the_result_in_points(metrics, tmp_path):

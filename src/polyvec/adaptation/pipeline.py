@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,55 +12,43 @@ from sentence_transformers import SentenceTransformer
 from polyvec.adaptation.choice import WEIGHTS, choose_weight
 from polyvec.adaptation.examination import MEASURE
 from polyvec.adaptation.interpolation import interpolate
-from polyvec.adaptation.preparation import BATCH, Prepared, prepare, retention_exams
+from polyvec.adaptation.job import FIRST_USE, NO_PRETRAINING, STAGES, Job, refuse_impossible
+from polyvec.adaptation.preparation import (
+    BATCH,
+    facts,
+    prepare,
+    retention_exams,
+    with_judged,
+)
 from polyvec.adaptation.results import write_results
 from polyvec.console import console
 from polyvec.data.beir import (
     Judgements,
     folder_judgements,
     is_beir_folder,
-    read_beir_corpus,
     read_judgements,
 )
-from polyvec.data.documents import Document, load_documents, save_documents
+from polyvec.data.documents import load_documents, save_documents
 from polyvec.data.sources import read_documents
 from polyvec.data.structure_pairs import Pair
 from polyvec.encoders.loading import installed_base, load, save
-from polyvec.errors import BadInput
-from polyvec.evaluation.exam import Exam, judged_exam
+from polyvec.evaluation.exam import Exam
+from polyvec.evaluation.frontier import frontier, trained_sizes
 from polyvec.files import read_json, saying_when_full, write_json
 from polyvec.objectives.contrastive import Contrastive
+from polyvec.objectives.elastic import Elastic, elastic
 from polyvec.training.fine_tuning import fine_tune
 from polyvec.training.memory import fits_in_memory
 from polyvec.training.pair_mixture import by_task, compose, most_steps
-from polyvec.training.pretraining import learn, lesson, refuse_unknown
+from polyvec.training.pretraining import learn, lesson
 from polyvec.training.stages import Stages, only_run_in
 from polyvec.training.time_budget import Plan, measure_step, plan_steps
-
-STAGES = ("read", "prepare", "baseline", "pretrain", "plan", "train", "merge", "examine")
-FIRST_USE = {
-    "documents": "read",
-    "text_column": "read",
-    "queries": "prepare",
-    "qrels": "prepare",
-    "seed": "prepare",
-    "retain": "prepare",
-    "base": "baseline",
-    "pretrain": "pretrain",
-    "minutes": "pretrain",
-    "learning_rate": "pretrain",
-    "hard_negatives": "train",
-}
 
 LENGTH = 96
 """Word pieces of a text that training reads; the exam and the saved model read as many as the base does."""
 
 TEMPERATURE = 0.02
 """On the dev part of the demo, 40 steps: 55.4 points nDCG@10, and 54.8 with sentence-transformers' 0.05 (base 51.2)."""
-NO_PRETRAINING = "none"
-MOST_HARD_NEGATIVES = 15
-PRETRAINED = 0.4
-"""Share of the minutes that pre-training takes, where it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,28 +78,6 @@ class Result:
         return load(self.folder / "model", device)
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What was asked for: the options of `adapt` that change its result."""
-
-    documents: str
-    base: str
-    minutes: float
-    queries: str | None
-    qrels: str | None
-    retain: str | None
-    text_column: str | None
-    learning_rate: float
-    hard_negatives: int
-    pretrain: str
-    seed: int
-
-    @property
-    def minutes_before(self) -> float:
-        """Of pre-training."""
-        return 0.0 if self.pretrain == NO_PRETRAINING else PRETRAINED * self.minutes
-
-
 def adapt(
     documents: str | Path,
     *,
@@ -124,6 +89,7 @@ def adapt(
     text_column: str | None = None,
     learning_rate: float = 1e-4,
     hard_negatives: int = 0,
+    elastic: bool = False,
     pretrain: str = NO_PRETRAINING,
     out: str | Path = "adapted",
     device: str = "auto",
@@ -148,6 +114,9 @@ def adapt(
         learning_rate: the highest. On the dev part of the demo, 1e-4 was better than 3e-5 and 2e-4.
         hard_negatives: pairs with the hardest wrong answers, found by BM25, that each pair brings into its batch. On
             the dev part of the demo 1 cost two points against 0: where nobody judged, the hardest are often right.
+        elastic: train six sizes of the model at once, from a few layers and 32 dimensions up (Starbucks, Zhuang et al.
+            2024, arXiv:2410.13230), so that `polyvec.truncate` makes good smaller models of it; what each size finds,
+            takes and weighs then ends the report. A step takes longer, so fewer fit into the minutes.
         pretrain: an objective for the raw documents of the training part, which takes two fifths of the minutes before
             pairs are learned: ``ict,bfs,wlp``, ``retromae``, ``dupmae``, ``prop``, ``mlm`` or ``none``.
         out: the folder for everything that is written; the same call continues what was interrupted there.
@@ -171,34 +140,16 @@ def adapt(
         text_column=text_column,
         learning_rate=learning_rate,
         hard_negatives=hard_negatives,
+        elastic=elastic,
         pretrain=pretrain,
         seed=seed,
     )
-    _refuse_impossible(job)
+    refuse_impossible(job)
     folder = Path(out)
     with only_run_in(folder), saying_when_full(folder):
         stages = Stages(folder / "stages", STAGES, asdict(job), FIRST_USE, restart=restart)
         _Adaptation(job, folder, stages, device).run()
     return Result(folder, read_json(folder / "metrics.json"))
-
-
-def _refuse_impossible(job: Job) -> None:
-    if not 0 < job.minutes < float("inf"):
-        raise BadInput(
-            f"--minutes {job.minutes:g}: nothing can be trained in that; give more than 0, say 10"
-        )
-    if not 0 < job.learning_rate < 1:
-        raise BadInput(
-            f"--learning-rate {job.learning_rate:g}: give a value between 0 and 1, say 1e-4"
-        )
-    if not 0 <= job.hard_negatives <= MOST_HARD_NEGATIVES:
-        raise BadInput(
-            f"--hard-negatives {job.hard_negatives}: give 0 to {MOST_HARD_NEGATIVES} a pair"
-        )
-    if job.pretrain != NO_PRETRAINING:
-        refuse_unknown(job.pretrain)
-    if (job.queries is None) != (job.qrels is None):
-        raise BadInput("--queries and --qrels go together: give both or neither")
 
 
 class _Adaptation:
@@ -220,11 +171,11 @@ class _Adaptation:
             "train": (self.train, "Training"),
             "merge": (self.merge, "Choosing how much of it to keep"),
             "examine": (self.examine, "Examining the result"),
+            "frontier": (self.frontier, "Measuring smaller sizes of it"),
         }
         self._load(self.job.base)
-        for name in STAGES:
-            if name != "pretrain" or self.job.pretrain != NO_PRETRAINING:
-                self.stages.run(name, *work[name])
+        for name in self.job.stages:
+            self.stages.run(name, *work[name])
         write_results(asdict(self.job), self.stages, self.folder, self._load(self.job.base).device)
 
     def read(self, place: Path) -> None:
@@ -237,7 +188,7 @@ class _Adaptation:
         prepared = prepare(documents, self._judgements({d.id for d in documents}), self.job.seed)
         choose, report = retention_exams(documents, self.job.seed)
         if self.job.retain:
-            choose, report = _with_judged(choose, report, Path(self.job.retain))
+            choose, report = with_judged(choose, report, Path(self.job.retain))
         exams = {
             "dev": prepared.dev,
             "test": prepared.test,
@@ -249,7 +200,7 @@ class _Adaptation:
         write_json(place / "pairs.json", [asdict(pair) for pair in prepared.pairs])
         write_json(place / "texts.json", prepared.texts)
         write_json(place / "learned.json", sorted(prepared.split.train))
-        write_json(place / "facts.json", _facts(documents, prepared))
+        write_json(place / "facts.json", facts(documents, prepared))
 
     def baseline(self, place: Path) -> None:
         base = self._load(self.job.base)
@@ -341,6 +292,15 @@ class _Adaptation:
         if retained.tasks:
             write_json(place / "retention.json", retained.rank(adapted))
 
+    def frontier(self, place: Path) -> None:
+        adapted = self._load(self.stages.folder / "merge" / "model")
+        base = self._load(self.job.base)
+        sizes = list(trained_sizes(adapted).values())
+        found = frontier(
+            {"adapted": adapted, "base": base}, sizes, self._exam("test"), seed=self.job.seed
+        )
+        write_json(place / "frontier.json", found)
+
     def _start(self) -> str | Path:
         """What learns pairs: the pre-trained model, or the base."""
         if self.job.pretrain == NO_PRETRAINING:
@@ -364,50 +324,11 @@ class _Adaptation:
         folder = Path(self.job.documents)
         return folder_judgements(folder) if is_beir_folder(folder) else None
 
-    def _objective(self, model: SentenceTransformer) -> Contrastive:
+    def _objective(self, model: SentenceTransformer) -> Contrastive | Elastic:
         model.max_seq_length = min(LENGTH, model.max_seq_length or LENGTH)
         fits = fits_in_memory(model, 2 * BATCH * LENGTH)
-        return Contrastive(model, temperature=TEMPERATURE, recompute=not fits)
-
-
-def _facts(documents: Sequence[Document], prepared: Prepared) -> dict[str, Any]:
-    """What was read and how it was divided, for the report."""
-    groups = {document.id: document.group for document in documents}
-    parts = {"train": prepared.split.train, "dev": prepared.split.dev, "test": prepared.split.test}
-    return {
-        "documents": len(documents),
-        "sections": sum(len(document.sections) for document in documents),
-        "groups": len(set(groups.values())),
-        "splits": {
-            name: {
-                "documents": len(part),
-                "groups": sorted({groups[document] for document in part}),
-            }
-            for name, part in parts.items()
-        },
-        "split_note": prepared.split.note,
-        "pairs": dict(Counter(pair.task for pair in prepared.pairs)),
-        "removed_near_duplicates": prepared.near_duplicates,
-    }
-
-
-def _with_judged(choose: Exam, report: Exam, folder: Path) -> tuple[Exam, Exam]:
-    """Add the user's retention set: every other query to choose by, the rest to report."""
-    if not is_beir_folder(folder):
-        raise BadInput(
-            f"{folder}: --retain wants a BEIR folder (corpus.jsonl, queries.jsonl, qrels/)"
-        )
-    judgements = folder_judgements(folder)
-    if judgements is None:
-        raise BadInput(f"{folder}: --retain wants queries.jsonl and qrels/ beside corpus.jsonl")
-    documents = read_beir_corpus(folder).documents
-    halves = [
-        judged_exam(
-            documents, judgements.only(sorted(judgements.qrels)[half::2]), f"retain {folder.name}"
-        )
-        for half in (0, 1)
-    ]
-    return Exam([*choose.tasks, *halves[0].tasks]), Exam([*report.tasks, *halves[1].tasks])
+        plain = Contrastive(model, temperature=TEMPERATURE, recompute=not fits)
+        return elastic(model, plain, "starbucks", recompute=not fits) if self.job.elastic else plain
 
 
 def _in_words(point: Mapping[str, float]) -> str:

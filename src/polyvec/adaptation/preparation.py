@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from polyvec.data.beir import Judgements
+from polyvec.data.beir import Judgements, folder_judgements, is_beir_folder, read_beir_corpus
 from polyvec.data.documents import Document
 from polyvec.data.outside_documents import outside_documents
 from polyvec.data.passages import Passage, passages
@@ -99,6 +102,50 @@ def retention_exams(documents: Sequence[Document], seed: int) -> tuple[Exam, Exa
         for part in (choose, report)
     ]
     return exams[0], exams[1]
+
+
+def with_judged(choose: Exam, report: Exam, folder: Path) -> tuple[Exam, Exam]:
+    """Add the user's retention set: every other query to choose by, the rest to report.
+
+    Raises:
+        BadInput: when the folder is not BEIR's, or has no judgements.
+    """
+    if not is_beir_folder(folder):
+        raise BadInput(
+            f"{folder}: --retain wants a BEIR folder (corpus.jsonl, queries.jsonl, qrels/)"
+        )
+    judgements = folder_judgements(folder)
+    if judgements is None:
+        raise BadInput(f"{folder}: --retain wants queries.jsonl and qrels/ beside corpus.jsonl")
+    documents = read_beir_corpus(folder).documents
+    halves = [
+        judged_exam(
+            documents, judgements.only(sorted(judgements.qrels)[half::2]), f"retain {folder.name}"
+        )
+        for half in (0, 1)
+    ]
+    return Exam([*choose.tasks, *halves[0].tasks]), Exam([*report.tasks, *halves[1].tasks])
+
+
+def facts(documents: Sequence[Document], prepared: Prepared) -> dict[str, Any]:
+    """What was read and how it was divided, for the report."""
+    groups = {document.id: document.group for document in documents}
+    parts = {"train": prepared.split.train, "dev": prepared.split.dev, "test": prepared.split.test}
+    return {
+        "documents": len(documents),
+        "sections": sum(len(document.sections) for document in documents),
+        "groups": len(set(groups.values())),
+        "splits": {
+            name: {
+                "documents": len(part),
+                "groups": sorted({groups[document] for document in part}),
+            }
+            for name, part in parts.items()
+        },
+        "split_note": prepared.split.note,
+        "pairs": dict(Counter(pair.task for pair in prepared.pairs)),
+        "removed_near_duplicates": prepared.near_duplicates,
+    }
 
 
 def _openings(pieces: Sequence[Passage], part: Collection[str]) -> list[Passage]:

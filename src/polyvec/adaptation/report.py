@@ -12,6 +12,7 @@ from markupsafe import Markup
 from rich.table import Table
 
 from polyvec.adaptation import report_figures
+from polyvec.evaluation.frontier import by_size
 from polyvec.files import write_text
 
 MEASURE = "ndcg@10"
@@ -45,6 +46,7 @@ def write_report(metrics: dict[str, Any], path: Path) -> None:
             rows=_rows(metrics),
             systems=SYSTEMS,
             complexity_words=COMPLEXITY_WORDS,
+            sizes=by_size(metrics["frontier"]) if metrics["frontier"] else [],
             figures={name: Markup(svg) for name, svg in _figures(metrics).items()},
             skipped=_by_reason(metrics["read"]["skipped"]),
         )
@@ -129,6 +131,8 @@ def _figures(metrics: dict[str, Any]) -> dict[str, str]:
     ]
     if metrics["pretraining"]:
         drawn.append(report_figures.pretraining_curve)
+    if metrics["frontier"]:
+        drawn.append(report_figures.sizes)
     return {draw.__name__: report_figures.as_svg(draw, metrics) for draw in drawn}
 
 

@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from polyvec.evaluation.figures import GREEN, GREY, ORANGE, SKY
+from polyvec.evaluation.frontier_figure import frontier_figure
 
 # Hatches tell them apart in print.
 COLOURS = {"bm25": GREY, "base": SKY, "adapted": ORANGE, "hybrid": GREEN}
@@ -118,6 +119,11 @@ def merge_curve(metrics: dict[str, Any]) -> Figure:
     axes.set_ylabel("nDCG@10, points")
     axes.legend(frameon=False)
     return figure
+
+
+def sizes(metrics: dict[str, Any]) -> Figure:
+    """Quality of smaller sizes beside their time and the bytes of their vectors."""
+    return frontier_figure(metrics["frontier"])
 
 
 def cost_bars(metrics: dict[str, Any]) -> Figure:

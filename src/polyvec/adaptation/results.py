@@ -18,7 +18,7 @@ from polyvec.encoders.precision import has_bfloat16
 from polyvec.evaluation.complexity import MEASURES
 from polyvec.evaluation.complexity_sources import exam_task, measured
 from polyvec.evaluation.exam import Exam, Rankings, fuse
-from polyvec.files import read_json, write_json
+from polyvec.files import read_json, replace_folder, write_json
 from polyvec.machine import processor
 from polyvec.training.stages import Stages
 
@@ -60,6 +60,7 @@ def write_results(
             "learning_rate": options["learning_rate"],
         },
         "pretraining": _pretraining(stages.folder),
+        "frontier": _frontier(stages.folder),
         "merge": {"curve": merge["curve"], "chosen": merge["chosen"]},
         "read": _read(stages.folder),
     }
@@ -74,6 +75,12 @@ def _pretraining(stages: Path) -> dict[str, Any]:
     """The curve of what came before pairs; empty where nothing did."""
     path = stages / "pretrain" / "curve.json"
     return {"curve": read_json(path)} if path.exists() else {}
+
+
+def _frontier(stages: Path) -> dict[str, Any]:
+    """Smaller sizes of an elastic model, and of its base; empty where it was not trained so."""
+    path = stages / "frontier" / "frontier.json"
+    return read_json(path) if path.exists() else {}
 
 
 def _rankings(stages: Path) -> dict[str, Rankings]:
@@ -139,9 +146,4 @@ def _publish(model: Path, target: Path) -> None:
     beside = target.with_name(".model.part")
     shutil.rmtree(beside, ignore_errors=True)
     shutil.copytree(model, beside)
-    old = target.with_name(".model.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    beside.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    replace_folder(beside, target)

@@ -40,6 +40,9 @@ def adapt(
     hard_negatives: Annotated[
         int, typer.Option(help="Hardest wrong answers that each pair meets in its batch, 0 to 15.")
     ] = 0,
+    elastic: Annotated[
+        bool, typer.Option("--elastic", help="Train six sizes at once, for smaller models later.")
+    ] = False,
     pretrain: Annotated[
         str,
         typer.Option(
@@ -71,6 +74,7 @@ def adapt(
         text_column=text_column,
         learning_rate=learning_rate,
         hard_negatives=hard_negatives,
+        elastic=elastic,
         pretrain=pretrain,
         out=out,
         device=device,
@@ -168,6 +172,10 @@ def encode(
     ],
     out: Annotated[Path, typer.Option(help="F.parquet (ids and vectors) or F.npy.")],
     text_column: TextColumn = None,
+    float32: Annotated[
+        bool,
+        typer.Option("--float32", help="For queries of a model that shrink made int8 or binary."),
+    ] = False,
     device: Device = "auto",
     restart: Restart = False,
 ) -> None:
@@ -178,8 +186,60 @@ def encode(
     """
     from polyvec.encoders.encoding import encode_file
 
-    encode_file(model, source, out, text_column=text_column, device=device, restart=restart)
+    encode_file(
+        model,
+        source,
+        out,
+        text_column=text_column,
+        device=device,
+        quantise=not float32,
+        restart=restart,
+    )
     typer.echo(f"Vectors: {out}")
+
+
+def shrink(
+    model: Annotated[str, typer.Argument(help="Short name (minilm), folder, or name on the hub.")],
+    layers: Annotated[int | None, typer.Option(help="Keep the first so many layers.")] = None,
+    dims: Annotated[
+        int | None, typer.Option(help="Keep the first so many numbers of a vector.")
+    ] = None,
+    quantise: Annotated[
+        str | None, typer.Option(help="int8 or binary: how encode writes this model's vectors.")
+    ] = None,
+    on: Annotated[
+        Path | None,
+        typer.Option(help="Exam for all sizes: output folder of adapt, or a BEIR folder."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder for model, frontier.json and frontier.png.")
+    ] = Path("smaller"),
+    device: Device = "auto",
+    seed: Annotated[int, typer.Option(help="Of the intervals.")] = 0,
+) -> None:
+    """Make a smaller model, and show what each size finds, takes and weighs.
+
+    Examples: `polyvec shrink adapted/model --on adapted` measures sizes, and
+    `polyvec shrink adapted/model --layers 3 --dims 128 --quantise int8 --on adapted --out smaller` writes one too.
+    """
+    from polyvec.adaptation.shrink import shrink as run
+    from polyvec.evaluation.tables import frontier_table
+
+    found = run(
+        model,
+        layers=layers,
+        dims=dims,
+        quantise=quantise,
+        on=on,
+        out=out,
+        device=device,
+        seed=seed,
+    )
+    written = found["written"]
+    show_table(frontier_table(found, (written["layers"], written["dims"]) if written else None))
+    places = {"Model": "model" if written else "", "Values": "frontier.json"}
+    places["Picture"] = "frontier.png" if on else ""
+    typer.echo("   ".join(f"{name}: {out / file}" for name, file in places.items() if file))
 
 
 def merge(

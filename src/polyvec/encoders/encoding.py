@@ -17,6 +17,8 @@ from sentence_transformers import SentenceTransformer
 from polyvec.console import console, progress_bar
 from polyvec.encoders.loading import load, model_fingerprint
 from polyvec.encoders.precision import inference_dtype
+from polyvec.encoders.quantised_vectors import FILE as QUANTISATION
+from polyvec.encoders.quantised_vectors import Quantiser
 from polyvec.encoders.text_rows import TextRows, read_rows
 from polyvec.encoders.token_batches import (
     Settings,
@@ -118,6 +120,7 @@ def encode_file(
     device: str = "auto",
     normalize: bool = False,
     precision: Precision = "auto",
+    quantise: bool = True,
     restart: bool = False,
 ) -> None:
     """Encode the rows of a file, or documents from anywhere, into a file of vectors.
@@ -134,6 +137,9 @@ def encode_file(
         device: as for `polyvec.load`.
         normalize: scale each vector to length 1.
         precision: as for `encode`.
+        quantise: where the model's folder says that its vectors are kept as int8 or binary (``polyvec shrink``), scale
+            them to length 1 and write them so; what turns them back stands with the job in the file. Give False for
+            queries, which stay float32.
         restart: replace what is there, instead of continuing it.
 
     Raises:
@@ -148,11 +154,14 @@ def encode_file(
         first = rows.skipped[0]
         _say(f"{len(rows.skipped)} left out, the first: {first.where}: {first.reason}")
     opened = load(model, device)
-    job = {
+    quantiser = _quantiser(model, opened) if quantise else None
+    normalize = normalize or quantiser is not None
+    job: dict[str, Any] = {
         "model": model_fingerprint(opened),
         "input": _digest(rows),
         "normalize": normalize,
         "precision": precision,
+        "quantised": quantiser.to_dict() if quantiser else None,
     }
     if is_finished(out, job) and not restart:
         forget_parts(out)
@@ -160,7 +169,7 @@ def encode_file(
         return
     settings = _settings(opened, rows.texts, precision, normalize=normalize)
     try:
-        _encode_missing(opened, rows, out, job, settings, restart)
+        _encode_missing(opened, rows, out, job, settings, quantiser, restart)
     except OSError as error:
         place = error.filename or out
         raise BadInput(
@@ -174,6 +183,7 @@ def _encode_missing(
     out: Path,
     job: dict[str, Any],
     settings: Settings,
+    quantiser: Quantiser | None,
     restart: bool,
 ) -> None:
     texts = [rows.texts[at : at + _PART] for at in range(0, len(rows.texts), _PART)]
@@ -185,9 +195,21 @@ def _encode_missing(
         advance = partial(bar.advance, line)
         found = encode_parts(model, [texts[number] for number in missing], settings, advance)
         for number, vectors in zip(missing, found, strict=True):
-            parts.save(number, vectors)
+            parts.save(number, quantiser.encode(vectors) if quantiser else vectors)
     join_parts(parts, out, job, rows.ids, rows.texts)
     forget_parts(out)
+
+
+def _quantiser(model: str | Path, opened: SentenceTransformer) -> Quantiser | None:
+    """How a model's folder says that its vectors are kept; None for float32."""
+    found = Quantiser.of_folder(Path(model).expanduser())
+    width = opened.get_embedding_dimension()
+    if found is not None and found.dims != width:
+        raise BadInput(
+            f"{Path(model) / QUANTISATION}: of vectors with {found.dims} numbers, and the model's have {width}; "
+            "remove it"
+        )
+    return found
 
 
 def _say(message: str) -> None:

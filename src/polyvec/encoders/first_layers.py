@@ -8,6 +8,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from torch import nn
 
+from polyvec.encoders.layer_stack import layer_stack
 from polyvec.errors import BadInput
 
 
@@ -17,7 +18,8 @@ def first_layers(
     """Keep the first layers of a model; the rest is really removed, so that it is as fast as it is small.
 
     Args:
-        model: begins with a transformer whose layers are a list (BERT, RoBERTa, MPNet, Llama …); it is not changed.
+        model: begins with a transformer whose layers are a list (BERT, RoBERTa, MPNet, ModernBERT, Llama …); it is
+            not changed. A norm that follows its last layer is kept and follows the last that is left.
         layers: how many to keep.
         fresh: how many of these, the last ones, forget what they have learned.
         seed: of their new weights.
@@ -34,26 +36,21 @@ def first_layers(
         >>> small.encode("words").shape  # doctest: +SKIP
         (384,)
     """
+    layer_stack(model[0] if len(model) else None)
     found = deepcopy(model)
-    body = getattr(found[0], "auto_model", None)
-    holder = None if body is None else getattr(body, "encoder", body)
-    name = next((name for name in ("layer", "layers") if hasattr(holder, name)), None)
-    if body is None or holder is None or name is None:
-        raise BadInput(f"{type(model[0]).__name__}: no layers in a list; give a transformer")
-    stack = getattr(holder, name)
-    if not 0 < layers <= len(stack) or not 0 <= fresh <= layers:
+    stack = layer_stack(found[0])
+    count = len(stack.layers)
+    if not 0 < layers <= count or not 0 <= fresh <= layers:
         raise BadInput(
-            f"{layers} layers, {fresh} of them fresh, of a model with {len(stack)}: give 1 to {len(stack)}, "
+            f"{layers} layers, {fresh} of them fresh, of a model with {count}: give 1 to {count}, "
             "and no more fresh ones than that"
         )
-    kept = stack[:layers]
-    setattr(holder, name, kept)
-    body.config.num_hidden_layers = layers
+    stack.keep(layers)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        for layer in kept[layers - fresh :]:
+        for layer in stack.layers[layers - fresh :]:
             for module in layer.modules():
-                _forget(module, body.config.initializer_range)
+                _forget(module, stack.body.config.initializer_range)
     return found
 
 

@@ -2,7 +2,9 @@
 
 What follows the transformer (pooling, a linear layer) reads each layer's tokens; what brings vectors to unit length
 comes last and is left to whoever cuts them. No forward pass is patched: transformers gives the states of all layers
-when its configuration asks for them.
+when its configuration asks for them. Of a pre-norm transformer (Llama, ModernBERT …) those are the states before its
+final norm, except the last layer's; here the norm follows every layer, so that a layer's vector is the one that the
+model cut there gives (`polyvec.truncate`).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize
 from torch import Tensor, nn
 
+from polyvec.encoders.layer_stack import layer_stack
 from polyvec.errors import BadInput
 
 Features = dict[str, Any]
@@ -48,6 +51,7 @@ class LayerVectors(nn.Module):
             )
         self.model = model
         self.layers = list(layers)
+        self._count = count
 
     def forward(self, features: Features) -> Features:
         """Vectors of all layers, side by side."""
@@ -55,10 +59,16 @@ class LayerVectors(nn.Module):
         with _all_states(body):
             read = body(dict(features))
         vectors = [
-            self._vectors({**read, "token_embeddings": read["all_layer_embeddings"][layer]}, rest)
+            self._vectors({**read, "token_embeddings": self._tokens(read, layer)}, rest)
             for layer in self.layers
         ]
         return {"sentence_embedding": torch.cat(vectors, dim=1)}
+
+    def _tokens(self, read: Features, layer: int) -> Tensor:
+        """States after a layer and the final norm, which those of the last layer have had."""
+        norm = layer_stack(self.model[0]).final_norm if layer < self._count else None
+        states: Tensor = read["all_layer_embeddings"][layer]
+        return states if norm is None else norm(states)
 
     def _vectors(self, features: Features, rest: Sequence[nn.Module]) -> Tensor:
         for module in rest:
@@ -74,15 +84,7 @@ def layer_count(model: SentenceTransformer) -> int:
     Raises:
         BadInput: when it begins with something else.
     """
-    body: Any = model[0] if len(model) else None
-    count = getattr(
-        getattr(getattr(body, "auto_model", None), "config", None), "num_hidden_layers", None
-    )
-    if not isinstance(count, int):
-        raise BadInput(
-            f"{type(body).__name__} has no layers to cut; give a model with a transformer"
-        )
-    return count
+    return len(layer_stack(model[0] if len(model) else None).layers)
 
 
 @contextmanager

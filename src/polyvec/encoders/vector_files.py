@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from polyvec.errors import BadInput
 from polyvec.files import read_json, write_bytes, write_json
 
-Vectors = NDArray[np.float32]
+Vectors = NDArray[np.float32] | NDArray[np.int8]
 Job = dict[str, Any]
 
 SUFFIXES = (".parquet", ".npy")
@@ -99,8 +99,9 @@ def is_finished(out: Path, job: Job) -> bool:
 def join_parts(parts: Parts, out: Path, job: Job, ids: Sequence[str], texts: Sequence[str]) -> None:
     """Make the finished file of all parts and put it in place in one step.
 
-    A ``.parquet`` file has the columns ``id``, ``text`` and ``vector`` (a fixed-size list of
-    float32). A ``.npy`` file is the float32 matrix; ``F.ids.json`` beside it has its rows' ids.
+    A ``.parquet`` file has the columns ``id``, ``text`` and ``vector`` (a fixed-size list of numbers of
+    the parts' type, float32 or int8). A ``.npy`` file is the matrix of that type; ``F.ids.json`` beside
+    it has its rows' ids.
     """
     if out.suffix == ".parquet":
         with _put_in_place(out) as beside:
@@ -161,8 +162,9 @@ def _put_in_place(out: Path) -> Iterator[Path]:
 def _write_parquet(
     path: Path, parts: Parts, job: Job, ids: Sequence[str], texts: Sequence[str]
 ) -> None:
-    dimensions = next(parts.load()).shape[1]
-    vector = pa.list_(pa.float32(), dimensions)
+    first = next(parts.load())
+    dimensions = first.shape[1]
+    vector = pa.list_(pa.from_numpy_dtype(first.dtype), dimensions)
     schema = pa.schema(
         [("id", pa.string()), ("text", pa.string()), ("vector", vector)],
         {_JOB: json.dumps(job).encode()},
@@ -182,8 +184,9 @@ def _write_parquet(
 
 
 def _write_npy(path: Path, parts: Parts, count: int) -> None:
-    dimensions = next(parts.load()).shape[1]
-    matrix = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(count, dimensions))
+    first = next(parts.load())
+    shape = (count, first.shape[1])
+    matrix = np.lib.format.open_memmap(path, mode="w+", dtype=first.dtype, shape=shape)
     start = 0
     for vectors in parts.load():
         matrix[start : start + len(vectors)] = vectors

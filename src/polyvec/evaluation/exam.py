@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -35,6 +35,8 @@ LARGEST_PART = 20
 
 Rankings = dict[str, list[list[str]]]
 """Task name → for each query, in the task's order, passage ids best first."""
+TextVectors = dict[str, torch.Tensor]
+"""Text → its vector."""
 Scores = dict[str, dict[str, NDArray[np.float64]]]
 """Task name → metric → a value per query, in the task's order."""
 
@@ -100,6 +102,12 @@ class Exam(BaseEvaluator):
                 several tasks share is encoded once.
             show_progress: show a progress bar.
         """
+        return self.rank_vectors(*self.embed(model, show_progress=show_progress))
+
+    def embed(
+        self, model: SentenceTransformer, *, show_progress: bool = False
+    ) -> tuple[TextVectors, TextVectors]:
+        """Unit vectors of all queries, and of all passages, by their text; see `rank`."""
         queries = _vectors(
             model,
             [text for task in self.tasks for text in task.queries.values()],
@@ -112,7 +120,11 @@ class Exam(BaseEvaluator):
             "document",
             show_progress,
         )
-        return {task.name: _rank_by_cosine(task, queries, passages) for task in self.tasks}
+        return queries, passages
+
+    def rank_vectors(self, queries: TextVectors, passages: TextVectors) -> Rankings:
+        """Rank by the dot product of vectors that `embed` gave, or of what became of them."""
+        return {task.name: _rank_by_dot(task, queries, passages) for task in self.tasks}
 
     def rank_bm25(self) -> Rankings:
         """Rank by BM25, each task's passages indexed on their own."""
@@ -259,16 +271,14 @@ def _vectors(
     texts: Sequence[str],
     task: Literal["query", "document"],
     show_progress: bool,
-) -> dict[str, torch.Tensor]:
+) -> TextVectors:
     """Text → its unit vector."""
     unique = list(dict.fromkeys(texts))
     vectors = encode(model, unique, task=task, normalize=True, show_progress=show_progress)
     return dict(zip(unique, torch.from_numpy(vectors), strict=True))
 
 
-def _rank_by_cosine(
-    task: Task, queries: Mapping[str, torch.Tensor], passages: Mapping[str, torch.Tensor]
-) -> list[list[str]]:
+def _rank_by_dot(task: Task, queries: TextVectors, passages: TextVectors) -> list[list[str]]:
     ids = list(task.passages)
     searched = torch.stack([passages[text] for text in task.passages.values()])
     asked = torch.stack([queries[text] for text in task.queries.values()])

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
+from polyvec.evaluation.frontier import STORED, by_size
 from polyvec.evaluation.retrieval_metrics import METRICS
 
 
@@ -53,6 +54,47 @@ def suite_table(values: Mapping[str, Any]) -> Table:
             )
         table.add_section()
     return table
+
+
+def frontier_table(found: Mapping[str, Any], chosen: tuple[int, int] | None = None) -> Table:
+    """Each size's cost, and what the exam says of its vectors stored in each way.
+
+    Args:
+        found: of `polyvec.evaluation.frontier.frontier`.
+        chosen: a size to point at.
+    """
+    rows = by_size(found)
+    judged = any(point["quality"] is not None for point in found["points"])
+    several = len({row["model"] for row in rows}) > 1
+    table = Table(
+        title="sizes of a model",
+        caption="points nDCG@10 for each way of storing vectors; bold: nothing smaller finds as much"
+        if judged
+        else None,
+    )
+    for column in (*(["model"] if several else []), "layers", "dims", "MB", "ms, 1 text"):
+        table.add_column(column, justify="left" if column == "model" else "right")
+    for column in ("ms, 32 texts", *(STORED if judged else []), "bytes a vector"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        points = row["stored"]
+        table.add_row(
+            *([row["model"]] if several else []),
+            str(row["layers"]),
+            str(row["dims"]),
+            f"{row['model_bytes'] / 1e6:.1f}",
+            f"{row['ms_1']:.1f}",
+            f"{row['ms_32']:.1f}",
+            *(_judged(points[stored]) for stored in STORED if judged),
+            " / ".join(str(points[stored]["vector_bytes"]) for stored in STORED),
+            style="reverse" if (row["layers"], row["dims"]) == chosen else "",
+        )
+    return table
+
+
+def _judged(point: Mapping[str, Any]) -> str:
+    value = f"{100 * point['quality']:.1f}"
+    return f"[bold]{value}[/bold]" if point["best"] else value
 
 
 def frame_table(frame: pd.DataFrame, title: str) -> Table:

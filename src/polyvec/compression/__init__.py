@@ -1,0 +1,1 @@
+"""Smaller models and smaller vectors, and what they really cost."""

@@ -66,7 +66,9 @@ def prepare(documents: Sequence[Document], judgements: Judgements | None, seed: 
     dev_pairs = [*structure_pairs(documents, dev), *inverse_cloze_pairs(dev, seed, keep=0.0)]
     asked = without_exam_questions(dev_pairs, test_pairs)
     within = [document for document in documents if document.id in split.train]
-    pairs = [*structure_pairs(within, learned), *inverse_cloze_pairs(learned, seed)]
+    # What stands later in a section seldom answers its heading; it is learned by its own sentences.
+    answers = _openings(learned, split.train)
+    pairs = [*structure_pairs(within, answers), *inverse_cloze_pairs(learned, seed)]
     pairs = without_exam_questions(pairs, [*test_pairs, *dev_pairs])
     if judgements:
         own = {query.casefold() for query in judgements.queries.values()}

@@ -13,7 +13,7 @@ from polyvec.encoders.precision import has_bfloat16
 
 
 def batch_loss(
-    objective: nn.Module, columns: Sequence[Sequence[Any]], labels: Sequence[int] | None = None
+    objective: nn.Module, columns: Sequence[Sequence[Any]], labels: Sequence[float] | None = None
 ) -> Tensor:
     """Preprocess a batch and apply an objective to it, as sentence-transformers' trainer does.
 

@@ -149,7 +149,7 @@ def adapt(
         hard_negatives: pairs with the hardest wrong answers, found by BM25, that each pair brings into its batch. On
             the dev part of the demo 1 cost two points against 0: where nobody judged, the hardest are often right.
         pretrain: an objective for the raw documents of the training part, which takes two fifths of the minutes before
-            pairs are learned: ``ict,bfs,wlp``, ``retromae``, ``dupmae``, ``prop``, ``mlm`` or ``none``.
+            pairs are learned: ``ict,bfs,wlp``, ``retromae``, ``dupmae``, ``smae``, ``prop``, ``mlm`` or ``none``.
         out: the folder for everything that is written; the same call continues what was interrupted there.
         device: ``auto``, ``cpu``, ``cuda``, ``mps`` …
         seed: of everything random.

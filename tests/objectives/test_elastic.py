@@ -3,6 +3,7 @@ import copy
 import pytest
 import torch
 from sentence_transformers.sentence_transformer.losses import (
+    AnglELoss,
     CoSENTLoss,
     MultipleNegativesRankingLoss,
 )
@@ -189,6 +190,8 @@ def test_presets_learn(model, preset):
 def test_losses_of_sentence_transformers_can_be_the_base(model):
     scored = Elastic(model, CoSENTLoss(model), FixedSizes([(1, 8)]))
     assert torch.isfinite(scored(features(model), torch.tensor([1.0, 0.2, 0.5, 0.0])))
+    turned = Elastic(model, AnglELoss(model), FixedSizes([(1, 8)]))
+    assert torch.isfinite(turned(features(model), torch.tensor([1.0, 0.2, 0.5, 0.0])))
     ranked = Elastic(model, MultipleNegativesRankingLoss(model), FixedSizes([(2, 32)]))
     assert torch.equal(
         ranked(features(model)), MultipleNegativesRankingLoss(model)(features(model), None)

@@ -130,7 +130,7 @@ RECIPE = Recipe(
     minutes={"cpu": 13, "gpu": 8},
     picture=picture,
     notes=(
-        "On the cpu every model takes 40 steps of 32 pairs instead of an epoch, and texts are read up to 32 tokens.",
+        "On the cpu every model takes 32 steps of 32 pairs instead of an epoch, and texts are read up to 32 tokens.",
         "2DMSE and SRL detach the full model, which the authors' baseline did not. The mean over sizes is minimised, "
         "as in the paper, and the temperature is inside the softmax and outside of it.",
         "Plain is the floor: one model of the full size, cut after it learned. It is also the separate model of the "

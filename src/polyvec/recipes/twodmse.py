@@ -183,7 +183,7 @@ RECIPE = Recipe(
     minutes={"cpu": 14, "gpu": 10},
     picture=picture,
     notes=(
-        "On the cpu the systems take 40 steps of 32 pairs instead of an epoch, and texts are read up to 32 tokens.",
+        "On the cpu the systems take 32 steps of 32 pairs instead of an epoch, and texts are read up to 32 tokens.",
         "2DMSE pulls small sizes towards the full one, which is detached, at all sizes that were drawn; its released "
         "code does not detach, weighs by one over the layer, and is taken without that code's factor log(2 + layer) "
         "of the divergence. ESE keeps 64 dimensions.",

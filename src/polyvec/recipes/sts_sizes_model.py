@@ -65,7 +65,7 @@ class Budget(NamedTuple):
         length: tokens of a text that are read.
         batch: pairs in a step.
         steps: of every model.
-        learning_rate: the highest, one for all systems.
+        learning_rate: the highest, one for all systems: the specification's.
         chunk_tokens: most padded tokens of a forward pass in training; sentences of like length go together.
         related: pairs of SICK that are asked.
     """
@@ -79,7 +79,7 @@ class Budget(NamedTuple):
 
 
 BUDGETS: dict[Scale, Budget] = {
-    "cpu": Budget(32, 32, 32, 2e-4, 512, 1000),
+    "cpu": Budget(32, 32, 32, 5e-5, 512, 1000),
     "gpu": Budget(64, 32, 360, 5e-5, None, 4927),
 }
 

@@ -3,6 +3,7 @@ import copy
 import pytest
 import torch
 from sentence_transformers.sentence_transformer.losses import (
+    AnglELoss,
     CoSENTLoss,
     MultipleNegativesRankingLoss,
 )
@@ -113,10 +114,32 @@ def test_divergence_of_scores_does_not_mind_other_dimensions():
     assert float(found) == pytest.approx(0, abs=1e-5)
 
 
-def test_compression_wants_as_many_rows_as_directions():
+def test_ese_gives_the_layers_below_the_last_one_share_together(model):
+    """L = loss(v_N) + loss(v_N^k) + C(v_N) + the mean of w (loss(v_i^k) + C(v_i)) over the layers below; here one."""
+    base, compress = Contrastive(model), PCACompress()
+    found = elastic(model, base, "ese", schedule=AllLayers(4))(features(model))
+    small = first_layers(model, 1)
+    wanted = base(features(model))
+    for cut in (small, model):
+        whole = [torch.from_numpy(cut.encode(column)) for column in COLUMNS]
+        prefix = [column[:, :4] for column in whole]
+        wanted = wanted + base.loss(prefix[0], [prefix[1]]) + compress(whole, prefix)
+    assert float(found) == pytest.approx(float(wanted), abs=1e-4)
+    assert WEIGHTINGS["ese"](1, 7) == pytest.approx(1 / 6)
+    assert WEIGHTINGS["ese"](7, 7) == 1
+
+
+def test_all_columns_are_compressed_in_the_same_directions():
+    whole = torch.randn(6, 8)
+    together = PCACompress()([whole], [whole[:, :4]])
+    apart = PCACompress()([whole[:3], whole[3:]], [whole[:3, :4], whole[3:, :4]])
+    assert float(apart) == pytest.approx(float(together), abs=1e-5)
+
+
+def test_compression_wants_as_many_texts_as_directions():
     whole = torch.randn(6, 8)
     assert float(PCACompress()([whole], [whole[:, :4]])) > 0
-    with pytest.raises(BadInput, match="at least as many rows"):
+    with pytest.raises(BadInput, match="at least as many texts"):
         PCACompress()([whole[:3]], [whole[:3, :4]])
 
 
@@ -167,6 +190,8 @@ def test_presets_learn(model, preset):
 def test_losses_of_sentence_transformers_can_be_the_base(model):
     scored = Elastic(model, CoSENTLoss(model), FixedSizes([(1, 8)]))
     assert torch.isfinite(scored(features(model), torch.tensor([1.0, 0.2, 0.5, 0.0])))
+    turned = Elastic(model, AnglELoss(model), FixedSizes([(1, 8)]))
+    assert torch.isfinite(turned(features(model), torch.tensor([1.0, 0.2, 0.5, 0.0])))
     ranked = Elastic(model, MultipleNegativesRankingLoss(model), FixedSizes([(2, 32)]))
     assert torch.equal(
         ranked(features(model)), MultipleNegativesRankingLoss(model)(features(model), None)

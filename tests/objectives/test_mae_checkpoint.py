@@ -14,6 +14,7 @@ from polyvec.errors import BadInput
 from polyvec.objectives.dupmae import DupMAE
 from polyvec.objectives.mae_checkpoint import SETTINGS, load_mae, save_mae
 from polyvec.objectives.retromae import RetroMAE
+from polyvec.objectives.smae import SMAE
 
 TEXTS = ["a small cat sat in the old garden", "the river and the sea", "stones and boats here"]
 
@@ -41,6 +42,7 @@ def losses_of(objective: RetroMAE, seed: int = 11) -> dict[str, float]:
         (RetroMAE, {"encoder_mask": 0.2, "decoding": "basic", "decoder_mask": 0.7}),
         (RetroMAE, {"queries": "raw"}),
         (DupMAE, {"bag_weight": 1.0, "bag_target": "count"}),
+        (SMAE, {"sizes": [(1, 8)], "encoder_mask": 0.3, "decoder_mask": 0.5}),
     ],
 )
 def test_saved_opened_and_continued_it_has_the_same_losses(

@@ -65,6 +65,38 @@ def test_a_share_of_the_tokens_is_reached_and_no_special_one_chosen(masker):
     assert not found[:, :, -1].any()
 
 
+def test_a_smaller_share_is_chosen_among_the_words_of_a_larger_one(masker):
+    # Words of 1 to 4 tokens, in ten rows alike; 20 tokens, of which 8 and 4 may be chosen.
+    sizes = [1, 2, 3, 4, 1, 2, 3, 4]
+    row = [number for number, size in enumerate(sizes) for _ in range(size)]
+    words = torch.tensor([[-1, *row, -1]]).repeat(50, 1)
+    outer, inner = masker.choose_nested(words, (0.4, 0.2), torch.Generator().manual_seed(0))
+    assert (outer | ~inner).all()
+    for chosen, budget in ((outer, 8), (inner, 4)):
+        assert chosen.sum(dim=1).max() <= budget
+        for number in range(len(sizes)):
+            of_word = chosen[:, 1:-1][:, [word == number for word in row]]
+            assert torch.equal(of_word.any(dim=1), of_word.all(dim=1))
+    # The larger share leaves out only words that do not fit any more.
+    left = [
+        [size for n, size in enumerate(sizes) if not outer[r, 1 + row.index(n)]] for r in range(50)
+    ]
+    assert all(8 - int(outer[r].sum()) < min(left[r]) for r in range(50))
+    alone = masker.choose(words, 0.4, 1, torch.Generator().manual_seed(0))[:, 0]
+    assert torch.equal(outer, alone)
+
+
+def test_nested_shares_by_hand(masker):
+    """Five tokens: two may be chosen and one of them; the word of three never fits, so both others are."""
+    words = torch.tensor([[-1, 0, 0, 0, 1, 2, -1]])
+    for seed in range(5):
+        outer, inner = masker.choose_nested(words, (0.4, 0.2), torch.Generator().manual_seed(seed))
+        assert outer[0].nonzero()[:, 0].tolist() == [4, 5]
+        assert inner[0].sum() == 1
+    nothing = masker.choose_nested(torch.full((2, 3), -1), (0.4, 0.2), torch.Generator())
+    assert [found.any() for found in nothing] == [False, False]
+
+
 def test_a_text_of_special_tokens_has_nothing_to_choose(masker):
     found = masker.choose(torch.full((2, 3), -1), 0.5, 4, torch.Generator())
     assert found.shape == (2, 4, 3)

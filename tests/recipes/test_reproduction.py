@@ -127,7 +127,7 @@ def test_what_cannot_be_run(
 
 
 def test_unknown_recipe_is_named() -> None:
-    with pytest.raises(BadInput, match="no recipe is called 'nothing'; there are dupmae, finmteb"):
+    with pytest.raises(BadInput, match="no recipe is called 'nothing'; there are 2dmse, dupmae"):
         find_recipe("nothing")
 
 

@@ -39,7 +39,9 @@ def weights(model):
     return {name: weight.clone() for name, weight in model.state_dict().items()}
 
 
-@pytest.mark.parametrize("objective", ["mlm", "retromae", "dupmae", "prop", "ict", "ict,bfs,wlp"])
+@pytest.mark.parametrize(
+    "objective", ["mlm", "retromae", "dupmae", "smae", "prop", "ict", "ict,bfs,wlp"]
+)
 def test_each_objective_changes_the_encoder(objective, corpus, tiny_model_path, tmp_path):
     folder = pretrain(
         objective,
@@ -56,7 +58,7 @@ def test_each_objective_changes_the_encoder(objective, corpus, tiny_model_path, 
     assert any(not torch.equal(before[name], after[name]) for name in before)
     curve = json.loads((tmp_path / "out" / "curve.json").read_text())
     assert [point["step"] for point in curve] == [1, 2, 3]
-    assert (folder / FILE).exists() == (objective in ("mlm", "retromae", "dupmae"))
+    assert (folder / FILE).exists() == (objective in ("mlm", "retromae", "dupmae", "smae"))
 
 
 def test_a_finished_run_is_not_repeated_and_a_changed_one_refused(

@@ -118,7 +118,7 @@ def adapt(
             2024, arXiv:2410.13230), so that `polyvec.truncate` makes good smaller models of it; what each size finds,
             takes and weighs then ends the report. A step takes longer, so fewer fit into the minutes.
         pretrain: an objective for the raw documents of the training part, which takes two fifths of the minutes before
-            pairs are learned: ``ict,bfs,wlp``, ``retromae``, ``dupmae``, ``prop``, ``mlm`` or ``none``.
+            pairs are learned: ``ict,bfs,wlp``, ``retromae``, ``dupmae``, ``smae``, ``prop``, ``mlm`` or ``none``.
         out: the folder for everything that is written; the same call continues what was interrupted there.
         device: ``auto``, ``cpu``, ``cuda``, ``mps`` …
         seed: of everything random.

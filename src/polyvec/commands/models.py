@@ -46,7 +46,7 @@ def adapt(
     pretrain: Annotated[
         str,
         typer.Option(
-            help="Learn from the raw documents first: ict,bfs,wlp, retromae, dupmae, prop, mlm or none."
+            help="Learn from the raw documents first: ict,bfs,wlp, retromae, dupmae, smae, prop, mlm or none."
         ),
     ] = "none",
     out: Annotated[
@@ -88,7 +88,9 @@ def adapt(
 def pretrain(
     objective: Annotated[
         str,
-        typer.Argument(help="ict, bfs, wlp (with commas between), retromae, dupmae, prop or mlm."),
+        typer.Argument(
+            help="ict, bfs, wlp (with commas between), retromae, dupmae, smae, prop or mlm."
+        ),
     ],
     corpus: Annotated[str, typer.Argument(help="DOCS as in adapt.")],
     encoder: Annotated[str, typer.Option(help="Model to start from.")] = "minilm",

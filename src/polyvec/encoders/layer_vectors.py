@@ -55,9 +55,8 @@ class LayerVectors(nn.Module):
 
     def forward(self, features: Features) -> Features:
         """Vectors of all layers, side by side."""
-        body, *rest = self.model
-        with _all_states(body):
-            read = body(dict(features))
+        _, *rest = self.model
+        read = read_all_layers(self.model, features)
         vectors = [
             self._vectors({**read, "token_embeddings": self._tokens(read, layer)}, rest)
             for layer in self.layers
@@ -76,6 +75,23 @@ class LayerVectors(nn.Module):
                 features = module(features)
         found: Tensor = features["sentence_embedding"]
         return found
+
+
+def read_all_layers(model: SentenceTransformer, features: Features) -> Features:
+    """Features as a model's transformer leaves them, before pooling, with the states of its tokens after every layer.
+
+    Args:
+        model: begins with a transformer.
+        features: as the model preprocessed them.
+
+    Returns:
+        The features, and in ``all_layer_embeddings`` what the first layer is given and what each layer makes of it,
+        each of shape (rows, length, width).
+    """
+    body: Any = model[0]
+    with _all_states(body):
+        read: Features = body(dict(features))
+    return read
 
 
 def layer_count(model: SentenceTransformer) -> int:

@@ -49,7 +49,7 @@ class Elastic(nn.Module):
         base: an objective that takes vectors: `polyvec.objectives.contrastive.Contrastive`, or a loss of
             sentence-transformers with ``compute_loss_from_embeddings`` (CoSENT, in-batch negatives, …).
         schedule: which sizes are trained beside the full one.
-        weighting: how much a layer counts: ``uniform``, ``log`` or ``inverse``.
+        weighting: how much a layer counts: ``uniform``, ``log``, ``ese`` or ``inverse``.
         alignment: pulls small sizes towards the full one; None leaves them alone.
         full_weight: of the full model's loss.
         reduction: ``mean`` over all sizes, the full one among them (Starbucks' paper), or their ``sum`` (its code).
@@ -133,20 +133,25 @@ class Elastic(nn.Module):
             for layer, dim in sizes:
                 small = [column[layer][:, :dim] for column in columns]
                 loss = self._of_vectors([normalize(column, dim=1) for column in small], labels)
-                total = total + WEIGHTINGS[self.weighting](layer, self.layers) * loss
+                weight = WEIGHTINGS[self.weighting](layer, self.layers)
+                total = total + weight * loss
                 if self.alignment is not None:
-                    total = total + self._aligned(
-                        full, [column[layer] for column in columns], small
-                    )
+                    whole = [column[layer] for column in columns]
+                    total = total + self._aligned(full, whole, small, weight)
         return total / (1 + len(sizes)) if self.reduction == "mean" else total
 
     def _aligned(
-        self, full: Sequence[Tensor], whole: Sequence[Tensor], small: Sequence[Tensor]
+        self,
+        full: Sequence[Tensor],
+        whole: Sequence[Tensor],
+        small: Sequence[Tensor],
+        weight: float,
     ) -> Tensor:
         assert self.alignment is not None
-        # ESE compresses each layer's own vector; the others look at the last layer's.
-        towards = whole if isinstance(self.alignment, PCACompress) else full
-        return self.alignment(towards, small)
+        if isinstance(self.alignment, PCACompress):
+            # ESE compresses each layer's own vector, and weighs it as the layer.
+            return weight * self.alignment(whole, small)
+        return self.alignment(full, small)
 
     def _finished(self, vectors: Tensor) -> Tensor:
         """As the model gives them: brought to unit length where it does that."""
@@ -202,8 +207,9 @@ def elastic(model: SentenceTransformer, base: nn.Module, preset: str, **changes:
         },
         "ese": {
             "schedule": AllLayers(min(128, width)),
-            "weighting": "log",
+            "weighting": "ese",
             "alignment": PCACompress(),
+            "reduction": "sum",
         },
         "starbucks": {"schedule": FixedSizes(sizes), "alignment": KLAlignment()},
         "starbucks-scores": {

@@ -76,7 +76,7 @@ class PCACompress:
     """ESE's compression: a prefix learns the main directions of its own whole vector.
 
     The directions are those of the row-wise softmax of the batch's feature-feature products, as the released code has
-    it, uncentred and anew in each batch.
+    it: over the texts of all columns together, uncentred and anew in each batch.
 
     Args:
         weight: factor of the loss.
@@ -88,15 +88,14 @@ class PCACompress:
 
     def __call__(self, full: Sequence[Tensor], small: Sequence[Tensor]) -> Tensor:
         """The loss, a scalar."""
-        found = [self._compressed(whole, column) for whole, column in zip(full, small, strict=True)]
-        return self.weight * torch.stack(found).mean()
+        return self.weight * self._compressed(torch.cat(list(full)), torch.cat(list(small)))
 
     def _compressed(self, whole: Tensor, prefix: Tensor) -> Tensor:
         kept = prefix.shape[1]
         if kept > min(whole.shape):
             raise BadInput(
-                f"{kept} main directions of {whole.shape[0]} rows: give batches of at least as many rows as ESE keeps "
-                "dimensions"
+                f"{kept} main directions of {whole.shape[0]} texts: give batches of at least as many texts, over all "
+                "columns, as ESE keeps dimensions"
             )
         with torch.no_grad():
             related = softmax(whole.T @ whole / whole.shape[1] ** 0.5, dim=1)

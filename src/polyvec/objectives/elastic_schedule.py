@@ -172,6 +172,8 @@ def starbucks_sizes(
 WEIGHTINGS: dict[str, Callable[[int, int], float]] = {
     "uniform": lambda layer, layers: 1.0,
     "log": lambda layer, layers: 1 / (1 + log(layer)) if layer < layers else 1.0,
+    "ese": lambda layer, layers: 1 / (1 + log(layer)) / (layers - 1) if layer < layers else 1.0,
     "inverse": lambda layer, layers: 1 / layer if layer < layers else 1.0,
 }
-"""How much a layer counts: all alike (2D Matryoshka's paper, Starbucks), as in ESE's paper, or as in 2DMSE's code."""
+"""How much a layer counts: all alike (2D Matryoshka's paper, Starbucks); less with depth; the same, with all layers
+below the last sharing about what it counts (ESE); or as in 2DMSE's code."""

@@ -13,16 +13,17 @@ from polyvec.files import read_json, write_json
 from polyvec.objectives.dupmae import DupMAE
 from polyvec.objectives.own_weights import FILE, load_own_weights, save_own_weights
 from polyvec.objectives.retromae import RetroMAE
+from polyvec.objectives.smae import SMAE
 
 SETTINGS = "mae_config.json"
-_OBJECTIVES: dict[str, type[RetroMAE]] = {"retromae": RetroMAE, "dupmae": DupMAE}
+_OBJECTIVES: dict[str, type[RetroMAE]] = {"retromae": RetroMAE, "dupmae": DupMAE, "smae": SMAE}
 
 
 def save_mae(objective: RetroMAE, folder: str | Path) -> None:
     """Write a masked auto-encoder: a model that opens by itself, and beside it what only pre-training needs.
 
     Args:
-        objective: RetroMAE or DupMAE.
+        objective: RetroMAE, DupMAE or SMAE.
         folder: holds, besides the model, ``objective.safetensors`` and ``mae_config.json``.
 
     Example:
@@ -51,7 +52,7 @@ def load_mae(folder: str | Path, device: str = "auto", seed: int = 0) -> RetroMA
     if not (place / SETTINGS).is_file() or not (place / FILE).is_file():
         raise BadInput(
             f"{place}: no {SETTINGS} and {FILE}; to start anew from this encoder, "
-            "build RetroMAE or DupMAE with polyvec.load of it"
+            "build RetroMAE, DupMAE or SMAE with polyvec.load of it"
         )
     settings = dict(read_json(place / SETTINGS))
     kind = settings.pop("objective", None)

@@ -206,7 +206,10 @@ class RetroMAE(nn.Module):
 
     def _keys(self, ids: Tensor, sentences: Tensor) -> Tensor:
         """What can be seen: words with their positions, and the text's vector in the place of [CLS]."""
-        words = self._placed(self.head.embed(ids))
+        return self._led(self._placed(self.head.embed(ids)), sentences)
+
+    def _led(self, words: Tensor, sentences: Tensor) -> Tensor:
+        """Words (rows, length, d) with the text's vector in the place of the first."""
         return torch.cat([sentences[:, None].to(words.dtype), words[:, 1:]], dim=1)
 
     def _queries(self, sentences: Tensor, length: int) -> Tensor:
@@ -243,7 +246,8 @@ class DecoderLayer(nn.Module):
         super().__init__()
         config = body_of(model).config
         width = config.hidden_size
-        inner = getattr(config, "intermediate_size", 4 * width)
+        # DistilBERT calls it otherwise.
+        inner = getattr(config, "intermediate_size", None) or config.hidden_dim
         self.heads = config.num_attention_heads
         self.dropout = nn.Dropout(_dropout(config))
         with torch.random.fork_rng():

@@ -7,6 +7,7 @@ there is no loop over texts or tokens.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -82,27 +83,54 @@ class WordMasker:
         Returns:
             Shape (rows, draws, length), True where a token was chosen.
         """
+        found = self._choose(words, [share], draws, generator)
+        return found[0]
+
+    def choose_nested(
+        self, words: Tensor, shares: Sequence[float], generator: torch.Generator
+    ) -> list[Tensor]:
+        """Choose whole words for several shares, those of a smaller share among those of the larger ones.
+
+        All shares take the words in one random order, each until it is reached, as in `choose`.
+
+        Args:
+            words: from `words`, shape (rows, length).
+            shares: of a row's ordinary tokens, the largest first.
+            generator: of the random order, on the device of ``words``.
+
+        Returns:
+            For each share shape (rows, length), True where a token was chosen.
+        """
+        return [chosen[:, 0] for chosen in self._choose(words, shares, 1, generator)]
+
+    def _choose(
+        self,
+        words: Tensor,
+        shares: Sequence[float | Tensor],
+        draws: int,
+        generator: torch.Generator,
+    ) -> list[Tensor]:
         rows, length = words.shape
         count = int(words.max()) + 1
         if count == 0:
-            return torch.zeros(rows, draws, length, dtype=torch.bool, device=words.device)
+            none = torch.zeros(rows, draws, length, dtype=torch.bool, device=words.device)
+            return [none] * len(shares)
         real = words >= 0
         sizes = torch.zeros(rows, count, dtype=torch.long, device=words.device)
         sizes.scatter_add_(1, words.clamp(min=0), real.long())
-        budget = (share * real.sum(dim=1)).round().clamp(min=1).long()[:, None]
         keys = torch.rand(rows, draws, count, generator=generator, device=words.device)
         order = keys.masked_fill(sizes[:, None] == 0, 2.0).argsort(dim=2)
         in_order = sizes[:, None].expand(-1, draws, -1).gather(2, order)
-        taken = torch.zeros_like(in_order, dtype=torch.bool)
-        used = torch.zeros(rows, draws, dtype=torch.long, device=words.device)
-        for place in range(count):
-            size = in_order[:, :, place]
-            fits = (size > 0) & (used + size <= budget)
-            taken[:, :, place] = fits
-            used += size * fits
-        chosen = torch.zeros_like(taken).scatter(2, order, taken)
         of_token = words.clamp(min=0)[:, None].expand(-1, draws, -1)
-        return chosen.gather(2, of_token) & real[:, None]
+        found = []
+        for share in shares:
+            budget = (share * real.sum(dim=1)).round().clamp(min=1).long()[:, None]
+            taken = _taken(in_order, budget)
+            chosen = torch.zeros_like(taken).scatter(2, order, taken)
+            found.append(chosen.gather(2, of_token) & real[:, None])
+            # The next share chooses among what this one has taken.
+            in_order = in_order * taken
+        return found
 
     def hide(
         self, ids: Tensor, chosen: Tensor, generator: torch.Generator
@@ -125,6 +153,23 @@ class WordMasker:
         randomised = chosen & (luck >= 0.8) & (luck < 0.9)
         hidden = torch.where(randomised, self._ordinary.to(ids.device)[places], hidden)
         return hidden, ids.masked_fill(~chosen, IGNORED)
+
+
+def _taken(in_order: Tensor, budget: Tensor) -> Tensor:
+    """Which words fit into a budget when they are taken in order, those passed over that would exceed it.
+
+    Args:
+        in_order: tokens of each word, 0 where there is none, shape (rows, draws, words).
+        budget: tokens, shape (rows, 1).
+    """
+    taken = torch.zeros_like(in_order, dtype=torch.bool)
+    used = torch.zeros_like(in_order[:, :, 0])
+    for place in range(in_order.shape[2]):
+        size = in_order[:, :, place]
+        fits = (size > 0) & (used + size <= budget)
+        taken[:, :, place] = fits
+        used = used + size * fits
+    return taken
 
 
 def _continues_a_word(tokenizer: Any) -> Tensor:

@@ -99,9 +99,21 @@ class Recipe:
 def recipes() -> list[Recipe]:
     """All recipes: modules called as their papers are. They import what is heavy only when an arm runs."""
     package = import_module("polyvec.recipes")
-    papers = {paper.name.replace("-", "_") for paper in PAPERS}
+    papers = {module_name(paper) for paper in PAPERS}
     named = (module.name for module in iter_modules(package.__path__) if module.name in papers)
     return [import_module(f"polyvec.recipes.{name}").RECIPE for name in named]
+
+
+def module_name(paper: Paper) -> str:
+    """What the module of a paper's recipe is called: names in Python have no hyphens, and begin with no digit.
+
+    Example:
+        >>> from polyvec.recipes.papers import find_paper
+        >>> module_name(find_paper("kalm-v2")), module_name(find_paper("2dmse"))
+        ('kalm_v2', 'twodmse')
+    """
+    name = paper.name.replace("-", "_")
+    return f"two{name[1:]}" if name.startswith("2") else name
 
 
 def find_recipe(name: str) -> Recipe:

@@ -15,7 +15,7 @@ from polyvec.encoders.precision import has_bfloat16
 def batch_loss(
     objective: nn.Module,
     columns: Sequence[Sequence[Any]],
-    labels: Sequence[int] | Sequence[Sequence[float]] | None = None,
+    labels: Sequence[float] | Sequence[Sequence[float]] | None = None,
 ) -> Tensor:
     """Preprocess a batch and apply an objective to it, as sentence-transformers' trainer does.
 

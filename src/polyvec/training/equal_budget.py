@@ -93,7 +93,7 @@ def train_equally(
     batch: int,
     learning_rate: float,
     seed: int,
-    labels: Sequence[int] | Sequence[Sequence[float]] | None = None,
+    labels: Sequence[float] | Sequence[Sequence[float]] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> list[float]:
     """Train an objective as every other arm is trained: AdamW, a tenth of the budget to warm up, then down to zero.

@@ -1,9 +1,10 @@
 """Making an encoder a retriever out of raw documents, before any pair is learned: which objective, on which rows.
 
 Paragraph tasks (Chang et al. 2020, arXiv:2002.03932), masked auto-encoding (RetroMAE, Xiao et al. 2022,
-arXiv:2205.12035; DupMAE, Liu et al. 2023, arXiv:2305.02564), representative words (PROP, Ma et al. 2021,
-arXiv:2010.10137), and masked language modelling, which all of them are compared with. The objectives are in their own
-files; here stands what they have in common: rows from documents, a budget, a run that continues.
+arXiv:2205.12035; DupMAE, Liu et al. 2023, arXiv:2305.02564; SMAE, Zhuang et al. 2024, arXiv:2410.13230), representative
+words (PROP, Ma et al. 2021, arXiv:2010.10137), and masked language modelling, which all of them are compared with. The
+objectives are in their own files; here stands what they have in common: rows from documents, a budget, a run that
+continues.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ def lesson(
     """An objective of pre-training on documents.
 
     Args:
-        named: ``mlm``, ``retromae``, ``dupmae``, ``prop``, or paragraph tasks with commas between: ``ict,bfs,wlp``.
+        named: ``mlm``, ``retromae``, ``dupmae``, ``smae``, ``prop``, or paragraph tasks with commas
+            between: ``ict,bfs,wlp``.
         model: what will be trained.
         documents: what it will learn from; code is passed over.
         seed: of what is drawn and hidden.
@@ -301,9 +303,10 @@ def _masked_auto_encoding(
 ) -> Lesson:
     from polyvec.objectives.dupmae import DupMAE
     from polyvec.objectives.retromae import RetroMAE
+    from polyvec.objectives.smae import SMAE
 
-    made = DupMAE(model, seed=seed) if named == "dupmae" else RetroMAE(model, seed=seed)
-    return Lesson(made, _texts(documents))
+    made = {"retromae": RetroMAE, "dupmae": DupMAE, "smae": SMAE}[named]
+    return Lesson(made(model, seed=seed), _texts(documents))
 
 
 def _paragraph_tasks(
@@ -324,6 +327,7 @@ WHOLE: dict[str, Make] = {
     "mlm": _masked_language,
     "retromae": _masked_auto_encoding,
     "dupmae": _masked_auto_encoding,
+    "smae": _masked_auto_encoding,
     "prop": _representative_words,
 }
 """Objectives that are asked for alone; paragraph tasks are asked for together."""

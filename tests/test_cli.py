@@ -28,6 +28,8 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         (["reproduce", "nothing"], "no recipe is called 'nothing'"),
         (["reproduce", "finmteb", "--arm", "theirs"], "has no arm 'theirs'"),
         (["reproduce", "finmteb", "--scale", "gpu"], "has no gpu scale"),
+        (["shrink", "minilm"], "give an exam to measure sizes on (--on)"),
+        (["shrink", "minilm", "--quantise", "int4"], "quantise 'int4': give int8 or binary"),
         (["complexity", "nowhere.txt"], "nowhere.txt"),
         (["domain-gap", "nowhere.csv", "nowhere.csv"], "nowhere.csv: there is no such file"),
         (["adapt", "docs", "--hard-negatives", "99"], "give 0 to 15 a pair"),
@@ -118,3 +120,28 @@ def test_merging_two_models(
     ):
         assert run(monkeypatch, *given, *wrong) == 2
         assert sentence in capsys.readouterr().err
+
+
+def test_shrinking_a_model_and_encoding_with_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny_model
+) -> None:
+    import numpy as np
+
+    from polyvec.data.beir import write_beir
+
+    tiny_model().save_pretrained(str(tmp_path / "tiny"), create_model_card=False)
+    words = ["cat", "dog", "fish", "bird", "boat", "house", "river", "stone", "garden", "moon"]
+    corpus = {word: ("", f"the {word} is near the road") for word in words}
+    queries = {f"q{word}": f"find a {word}" for word in words}
+    write_beir(tmp_path / "exam", corpus, queries, {f"q{word}": {word: 1} for word in words})
+    monkeypatch.chdir(tmp_path)
+    given = ["shrink", "./tiny", "--layers", "1", "--dims", "16", "--quantise", "binary"]
+    assert run(monkeypatch, *given, "--on", "exam", "--device", "cpu") == 0
+    said = capsys.readouterr().out
+    assert "64/16/2" in said
+    assert "Model: smaller/model   Values: smaller/frontier.json   Picture:" in said
+    (tmp_path / "texts.txt").write_text("a cat\na dog\n")
+    for name, options, shape in (("kept", [], (2, 2)), ("asked", ["--float32"], (2, 16))):
+        encode = ["encode", "smaller/model", "texts.txt", "--out", f"{name}.npy", *options]
+        assert run(monkeypatch, *encode, "--device", "cpu") == 0
+        assert np.load(tmp_path / f"{name}.npy").shape == shape

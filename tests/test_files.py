@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from polyvec.errors import BadInput
-from polyvec.files import read_json, saying_when_full, write_json, write_text
+from polyvec.files import read_json, replace_folder, saying_when_full, write_json, write_text
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -48,3 +48,15 @@ def test_a_library_that_hides_a_full_disk_is_seen_through(tmp_path, monkeypatch)
 def test_other_errors_stay_what_they_are(tmp_path):
     with pytest.raises(RuntimeError, match="other"), saying_when_full(tmp_path):
         raise RuntimeError("other")
+
+
+def test_a_folder_takes_the_place_of_another(tmp_path):
+    for name in ("made", "there"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    replace_folder(tmp_path / "made", tmp_path / "there")
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["made"]
+    (tmp_path / "new").mkdir()
+    replace_folder(tmp_path / "new", tmp_path / "nothing")
+    assert (tmp_path / "nothing").is_dir()

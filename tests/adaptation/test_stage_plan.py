@@ -73,6 +73,18 @@ def test_the_stages_follow_one_another_and_end_in_a_soup(tiny_model_path, lines,
         train(given, out=tmp_path / "out", device="cpu")
 
 
+def test_several_sizes_learn_in_an_elastic_stage(tiny_model_path, lines, tmp_path):
+    given = plan(tiny_model_path, lines)
+    given["stages"] = [given["stages"][0]]
+    plain = load(train(given, out=tmp_path / "plain", device="cpu"), "cpu")
+    given["stages"] = [{**given["stages"][0], "elastic": "starbucks"}]
+    found = load(train(given, out=tmp_path / "elastic", device="cpu"), "cpu")
+    changed = [
+        not torch.equal(a, b) for a, b in zip(plain.parameters(), found.parameters(), strict=True)
+    ]
+    assert any(changed)
+
+
 def test_pretraining_and_labelled_texts_are_stages_too(tiny_model_path, tmp_path):
     documents = tmp_path / "documents"
     documents.mkdir()

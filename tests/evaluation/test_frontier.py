@@ -99,14 +99,14 @@ def test_without_an_exam_only_cost_is_measured(tiny_model):
     assert [p["quality"] for p in found["points"]] == [None] * 6
     text = StringIO()
     Console(file=text, width=120).print(frontier_table(found))
-    assert "32 / 8 / 1" in text.getvalue()
+    assert "32/8/1" in text.getvalue()
     assert "float32" not in text.getvalue()
 
 
 def test_the_table_and_the_picture(found, tiny_model, exam, tmp_path):
     text = StringIO()
     Console(file=text, width=140).print(frontier_table(found, (1, 8)))
-    assert "128 / 32 / 4" in text.getvalue()
+    assert "128/32/4" in text.getvalue()
     assert f"{100 * found['points'][0]['quality']:.1f}" in text.getvalue()
     frontier_picture(found, tmp_path / "grid.png")
     two = frontier({"adapted": tiny_model(), "base": tiny_model()}, [(1, 8), (2, 32)], exam)

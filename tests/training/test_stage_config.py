@@ -61,6 +61,8 @@ def test_a_schedule_lasts_as_long_as_its_stage():
         (plan({"start": "two"}), "no stage before it is called 'two'"),
         (plan({"kind": "soup", "members": []}), "a soup needs members"),
         (plan({"kind": "distil"}), "give negatives"),
+        (plan({"elastic": "mocha"}), "elastic = 'mocha'; give one of 2dmse"),
+        (plan({"elastic": "starbucks", "matryoshka": {}}), "cuts widths itself"),
         (plan({"teacher": "mpnet"}), "a teacher is for the kind distil"),
         (plan({"objective": "ict"}), "an objective is what a stage of the kind pretrain has"),
         (plan({"focal": {"gama": 1}}), "focal: nothing is called 'gama'; did you mean 'gamma'"),

@@ -31,6 +31,7 @@ from polyvec.encoders.loading import load, save
 from polyvec.errors import BadInput
 from polyvec.files import read_json, saying_when_full, write_bytes, write_json
 from polyvec.objectives.contrastive import Contrastive
+from polyvec.objectives.elastic import elastic
 from polyvec.ranks import agreed, first_rank_first, join_ranks, rank, ranks
 from polyvec.training.batch_order import ORDERS
 from polyvec.training.fine_tuning import fine_tune
@@ -248,7 +249,7 @@ def _rows(
 
 def _objective(model: SentenceTransformer, stage: Stage, steps: int) -> nn.Module:
     cut = plan_batch(model, model.max_seq_length or 512, stage.batch, 2 + stage.negatives)
-    return Contrastive(
+    plain = Contrastive(
         model,
         stage.temperature,
         margin=stage.margin,
@@ -256,6 +257,11 @@ def _objective(model: SentenceTransformer, stage: Stage, steps: int) -> nn.Modul
         expanded=stage.expanded,
         **stage.terms(steps),
         **cut.options,  # type: ignore[arg-type]
+    )
+    if stage.elastic is None:
+        return plain
+    return elastic(
+        model, plain, stage.elastic, chunk_tokens=cut.chunk_tokens, recompute=cut.recompute
     )
 
 

@@ -129,7 +129,7 @@ def frontier(
             points += found
     return {
         "measure": MEASURE,
-        "machine": f"{processor()}, {torch.get_num_threads()} threads",
+        "machine": f"{processor()}, threads: {torch.get_num_threads()}",
         "points": [asdict(point) for point in _marked(points)],
     }
 

@@ -20,14 +20,15 @@ _STYLES = ("-", "--", ":", "-.")
 def frontier_figure(found: Mapping[str, Any]) -> Figure:
     """Two plots side by side, both with the exam's nDCG@10 upwards.
 
-    Left the time of one text, a line a number of dimensions; right the bytes of a stored vector, a line a way of
-    storing. Where every depth was measured at one width only, as for sizes that were trained, lines are models.
+    Left the time of one text, a line a number of dimensions, with the layers at each point; right the bytes of a stored
+    vector, a line a way of storing. Where every depth was measured at one width only, as for sizes that were trained,
+    lines are models.
 
     Args:
         found: of `polyvec.evaluation.frontier.frontier`, with an exam.
     """
     points: Points = found["points"]
-    figure = Figure(figsize=(10, 4.0), layout="constrained")
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
     times, sizes = figure.subplots(1, 2, sharey=True)
     floats = [point for point in points if point["stored"] == FLOAT]
     if _one_width_each(floats):
@@ -38,7 +39,8 @@ def frontier_figure(found: Mapping[str, Any]) -> Figure:
         deepest = max(point["layers"] for point in points)
         _bytes_by_way(sizes, [point for point in points if point["layers"] == deepest])
         sizes.set_title(f"all {deepest} layers", fontsize=9)
-    times.set_xlabel("milliseconds of a text of 64 tokens alone")
+    numbers = "layers, dimensions" if _one_width_each(floats) else "layers"
+    times.set_xlabel(f"ms of a text of 64 tokens alone (numbers: {numbers})")
     times.set_ylabel("nDCG@10, points")
     times.set_xlim(left=0)
     sizes.set_xlabel("bytes of a stored vector")
@@ -46,7 +48,9 @@ def frontier_figure(found: Mapping[str, Any]) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(color="#dddddd", linewidth=0.6)
         axes.set_axisbelow(True)
-        axes.legend(fontsize=8, frameon=False, loc="lower right")
+        axes.legend(
+            fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3
+        )
     return figure
 
 
@@ -105,7 +109,7 @@ def _line(axes: Axes, points: Points, across: str, style: str, **looks: Any) -> 
 
 def _label_layers(axes: Axes, points: Points, *, widths: bool = False) -> None:
     for point in points:
-        words = f"{point['layers']}, {point['dims']}" if widths else f"{point['layers']} layers"
+        words = f"{point['layers']}, {point['dims']}" if widths else str(point["layers"])
         axes.annotate(
             words,
             (point["ms_1"], 100 * point["quality"]),

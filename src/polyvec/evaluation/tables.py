@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from polyvec.evaluation.frontier import STORED, by_size
@@ -68,14 +69,17 @@ def frontier_table(found: Mapping[str, Any], chosen: tuple[int, int] | None = No
     several = len({row["model"] for row in rows}) > 1
     table = Table(
         title="sizes of a model",
-        caption="points nDCG@10 for each way of storing vectors; bold: nothing smaller finds as much"
+        caption="nDCG@10 in points for each way of storing vectors; bold: nothing smaller finds as much"
         if judged
         else None,
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
-    for column in (*(["model"] if several else []), "layers", "dims", "MB", "ms, 1 text"):
-        table.add_column(column, justify="left" if column == "model" else "right")
-    for column in ("ms, 32 texts", *(STORED if judged else []), "bytes a vector"):
-        table.add_column(column, justify="right")
+    if several:
+        table.add_column("model")
+    costs = ("layers", "dims", "MB", "ms\n1 text", "ms\n32 texts")
+    for column in (*costs, *(STORED if judged else []), "bytes\na vector"):
+        table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         points = row["stored"]
         table.add_row(
@@ -86,7 +90,7 @@ def frontier_table(found: Mapping[str, Any], chosen: tuple[int, int] | None = No
             f"{row['ms_1']:.1f}",
             f"{row['ms_32']:.1f}",
             *(_judged(points[stored]) for stored in STORED if judged),
-            " / ".join(str(points[stored]["vector_bytes"]) for stored in STORED),
+            "/".join(str(points[stored]["vector_bytes"]) for stored in STORED),
             style="reverse" if (row["layers"], row["dims"]) == chosen else "",
         )
     return table

@@ -39,6 +39,7 @@ from polyvec.objectives.elastic_schedule import (
 )
 
 Features = dict[str, Any]
+PRESETS = ("2dmse", "2dmse-code", "ese", "starbucks", "starbucks-scores")
 
 
 class Elastic(nn.Module):
@@ -217,6 +218,6 @@ def elastic(model: SentenceTransformer, base: nn.Module, preset: str, **changes:
             "alignment": KLAlignment(over="scores", temperature=0.05),
         },
     }
-    if preset not in presets:
-        raise BadInput(f"elastic preset {preset!r}: give {', '.join(presets)}")
+    if preset not in PRESETS:
+        raise BadInput(f"elastic preset {preset!r}: give {', '.join(PRESETS)}")
     return Elastic(model, base, **{**presets[preset], **changes})

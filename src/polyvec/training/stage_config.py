@@ -12,6 +12,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from polyvec.errors import BadInput
+from polyvec.objectives.elastic import PRESETS
 from polyvec.objectives.focal_weight import FocalWeight
 from polyvec.objectives.matryoshka import Matryoshka
 from polyvec.objectives.negative_mixing import NegativeMixing
@@ -93,6 +94,7 @@ class Stage:
         temperature: and ``margin``, ``symmetric``, ``expanded``: see `polyvec.objectives.contrastive.Contrastive`.
         focal: and ``mixing``, ``soft_labels``, ``matryoshka``, ``progressive``: arguments of these terms; of the last
             with a ``kind``, ``curricular`` or ``scheduled``.
+        elastic: one of `polyvec.objectives.elastic.PRESETS`: several sizes of the model learn at once.
         teacher: of ``distil``; without it, the examples have scores.
         objective: of ``pretrain``.
         members: of ``soup``, with ``weights`` that are equal by default.
@@ -121,6 +123,7 @@ class Stage:
     progressive: Table | None = None
     soft_labels: Table | None = None
     matryoshka: Table | None = None
+    elastic: str | None = None
     teacher: str | None = None
     objective: str | None = None
     members: list[str] = field(default_factory=list)
@@ -294,6 +297,15 @@ def _refuse_wrong(stage: Stage, earlier: Sequence[str]) -> None:
         raise BadInput(f"{where}: no data; give files of examples, or documents to pretrain on")
     if (stage.kind == "pretrain") != (stage.objective is not None):
         raise BadInput(f"{where}: an objective is what a stage of the kind pretrain has; say which")
+    if stage.elastic is not None:
+        if stage.elastic not in PRESETS:
+            raise BadInput(
+                f"{where}: elastic = {stage.elastic!r}; give one of {', '.join(PRESETS)}"
+            )
+        if stage.matryoshka is not None or stage.kind == "pretrain":
+            raise BadInput(
+                f"{where}: elastic is for pairs, and cuts widths itself, without matryoshka"
+            )
     if stage.teacher is not None and stage.kind != "distil":
         raise BadInput(f"{where}: a teacher is for the kind distil")
     lasts = [n for n in ("epochs", "steps", "minutes") if getattr(stage, n) is not None]

@@ -245,6 +245,8 @@ def bytes_of(path: Path) -> int:
 
 
 def _lancedb() -> Any:
+    # It warns of every table that it makes; read once, when it is imported.
+    os.environ.setdefault("LANCE_LOG", "error")
     try:
         import lancedb
     except ImportError:

@@ -85,9 +85,10 @@ class PassageTable:
         lancedb = _lancedb()
         from lancedb.index import FTS
 
+        mode = "overwrite" if (path / f"{NAME}.lance").exists() else "create"
         with saying_when_full(path):
             table = lancedb.connect(path, read_consistency_interval=timedelta(0)).create_table(
-                NAME, schema=_schema(dimensions, metadata), mode="overwrite"
+                NAME, schema=_schema(dimensions, metadata), mode=mode
             )
             # Now, while it is empty: rows that come later are found whether they are folded in or not.
             table.create_index("words", config=FTS(base_tokenizer="whitespace"))
@@ -245,8 +246,6 @@ def bytes_of(path: Path) -> int:
 
 
 def _lancedb() -> Any:
-    # It warns of every table that it makes; read once, when it is imported.
-    os.environ.setdefault("LANCE_LOG", "error")
     try:
         import lancedb
     except ImportError:

@@ -10,6 +10,7 @@ import typer
 
 from polyvec.commands.judging import complexity, domain_gap, evaluate, methods, reproduce
 from polyvec.commands.models import adapt, encode, merge, mine, pretrain, shrink, train
+from polyvec.commands.searching import index, search
 from polyvec.errors import BadInput
 
 app = typer.Typer(
@@ -22,9 +23,11 @@ app = typer.Typer(
 )
 for command in (
     *(adapt, pretrain, mine, train, merge, shrink, encode),
+    search,
     *(evaluate, reproduce, methods, complexity, domain_gap),
 ):
     app.command()(command)
+app.add_typer(index)
 
 
 @app.callback(invoke_without_command=True)

@@ -61,6 +61,8 @@ def _means_full(error: Exception, folder: Path) -> bool:
         return False
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
+    if os.strerror(errno.ENOSPC) in str(error):  # Lance, for one, says it in words only
+        return True
     return shutil.disk_usage(folder).free < _NEXT_TO_NOTHING
 
 

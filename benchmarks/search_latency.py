@@ -1,0 +1,192 @@
+"""How fast an index answers and how much of the nearest its approximate search finds, beside a flat index of faiss.
+
+Packages of Python are asked with the headings of their own documentation, CISI (where POLYVEC_DATA names a folder that
+holds it) with its queries. Times are of whole calls, the encoding of the query included, which is also given by itself;
+faiss gets the same vectors and the same encoding, and returns no passages. Recall is of the ten that faiss finds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from polyvec.data.beir import write_beir
+from polyvec.data.smart import read_cisi
+from polyvec.encoders.encoding import encode
+from polyvec.machine import processor
+from polyvec.search.index import Index
+from polyvec.search.passage_rows import HEADINGS_APART
+
+K = 10
+
+
+def main() -> None:
+    options = _options()
+    folder = Path(tempfile.mkdtemp(prefix="search-latency-"))
+    try:
+        results = {
+            name: _measured(name, *data, options) for name, data in _sources(folder, options)
+        }
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    for name, result in results.items():
+        Console(width=110).print(_table(name, result))
+    if options.out:
+        report = {**_circumstances(), "options": vars(options), "results": results}
+        options.out.write_text(json.dumps(report, indent=1, default=str) + "\n")
+
+
+def _sources(folder: Path, options: argparse.Namespace):
+    yield options.packages, (folder / "packages", options.packages, None)
+    data = os.environ.get("POLYVEC_DATA")
+    if data and (Path(data) / "cisi").is_dir():
+        reading, judgements = read_cisi(Path(data) / "cisi")
+        corpus = {one.id: (one.title, one.text) for one in reading.documents}
+        write_beir(folder / "cisi-corpus", corpus, judgements.queries, judgements.qrels)
+        queries = list(judgements.queries.values())
+        yield "CISI", (folder / "cisi", str(folder / "cisi-corpus"), queries)
+
+
+def _measured(
+    name: str,
+    path: Path,
+    source: str,
+    queries: Sequence[str] | None,
+    options: argparse.Namespace,
+) -> dict[str, Any]:
+    start = time.perf_counter()
+    index = Index.build(path, source, model=options.model, approximate=False, device=options.device)
+    built = time.perf_counter() - start
+    queries = _some(queries or _headings(index), options.queries, options.seed)
+    vectors = index.vectors()
+    start = time.perf_counter()
+    flat = faiss.IndexFlatIP(vectors.shape[1])
+    flat.add(vectors)
+    flat_built = time.perf_counter() - start
+
+    def with_faiss(query: str) -> list[int]:
+        vector = encode(index.model, [query], task="query", normalize=True)
+        return flat.search(vector, K)[1][0].tolist()
+
+    ways: dict[str, Callable[[str], Any]] = {
+        "encoding the query only": lambda query: encode(index.model, [query], task="query"),
+        "faiss flat": with_faiss,
+        "vectors, exact": lambda query: index.search(query, K, "vectors", exact=True),
+        "words": lambda query: index.search(query, K, "words"),
+        "hybrid, exact": lambda query: index.search(query, K, exact=True),
+    }
+    found = {way: _asked(run, queries) for way, run in ways.items()}
+    start = time.perf_counter()
+    index = Index.build(path, source, approximate=True, device=options.device)
+    approximate = time.perf_counter() - start
+    later = {
+        "vectors, approximate": lambda query: index.search(query, K, "vectors"),
+        "hybrid, approximate": lambda query: index.search(query, K),
+    }
+    found |= {way: _asked(run, queries) for way, run in later.items()}
+    ids = [row["id"] for row in index.rows()]
+    by_faiss = [{ids[place] for place in places} for places in found["faiss flat"][1]]
+    return {
+        "passages": len(ids),
+        "dimensions": vectors.shape[1],
+        "queries": len(queries),
+        "build_seconds": built,
+        "approximate_build_seconds": approximate,
+        "faiss_build_seconds": flat_built,
+        "bytes": index.info()["bytes"],
+        "milliseconds": {way: [1000 * s for s in seconds] for way, (seconds, _) in found.items()},
+        "recall_at_10": {
+            way: float(
+                np.mean(
+                    [
+                        len(nearest & {hit.id for hit in hits}) / len(nearest)
+                        for nearest, hits in zip(by_faiss, found[way][1], strict=True)
+                    ]
+                )
+            )
+            for way in ("vectors, exact", "vectors, approximate")
+        },
+    }
+
+
+def _asked(run: Callable[[str], Any], queries: Sequence[str]) -> tuple[list[float], list[Any]]:
+    for query in queries[:5]:  # the first calls read files and pay for memory
+        run(query)
+    seconds, answers = [], []
+    for query in queries:
+        start = time.perf_counter()
+        answers.append(run(query))
+        seconds.append(time.perf_counter() - start)
+    return seconds, answers
+
+
+def _headings(index: Index) -> list[str]:
+    lowest = (row["heading"].split(HEADINGS_APART)[-1] for row in index.rows())
+    return sorted({heading for heading in lowest if any(c.isalpha() for c in heading)})
+
+
+def _some(queries: Sequence[str], count: int, seed: int) -> list[str]:
+    return random.Random(seed).sample(list(queries), min(count, len(queries)))
+
+
+def _table(name: str, result: dict[str, Any]) -> Table:
+    table = Table(
+        title=f"{name}: {result['passages']:,} passages, {result['queries']} queries; built in "
+        f"{result['build_seconds']:.1f} s (encoding included), approximate {result['approximate_build_seconds']:.1f} s "
+        f"more, faiss flat {result['faiss_build_seconds']:.2f} s; {result['bytes'] / 2**20:.1f} MiB"
+    )
+    table.add_column("way", no_wrap=True)
+    for column in ("p50, ms", "p99, ms", "recall@10"):
+        table.add_column(column, justify="right")
+    for way, times in result["milliseconds"].items():
+        recall = result["recall_at_10"].get(way)
+        middle, last = np.percentile(times, [50, 99])
+        table.add_row(
+            way, f"{middle:.1f}", f"{last:.1f}", "" if recall is None else f"{recall:.4f}"
+        )
+    return table
+
+
+def _circumstances() -> dict[str, Any]:
+    commit = subprocess.run(
+        ["git", "rev-parse", "--verify", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    packages = ("polyvec", "lancedb", "faiss-cpu", "sentence-transformers", "torch", "numpy")
+    return {
+        "commit": commit,
+        "versions": {name: version(name) for name in packages},
+        "machine": f"{platform.machine()}, {processor()}",
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--packages", default="python:numpy,scipy", help="documents, as in adapt")
+    parser.add_argument("--queries", type=int, default=300)
+    parser.add_argument("--model", default="minilm")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="JSON file for the raw numbers")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,7 @@ import typer
 
 from polyvec.commands.judging import complexity, domain_gap, evaluate, methods, reproduce
 from polyvec.commands.models import adapt, encode, merge, mine, pretrain, shrink, train
+from polyvec.commands.serving import serve
 from polyvec.errors import BadInput
 
 app = typer.Typer(
@@ -21,7 +22,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 for command in (
-    *(adapt, pretrain, mine, train, merge, shrink, encode),
+    *(adapt, pretrain, mine, train, merge, shrink, encode, serve),
     *(evaluate, reproduce, methods, complexity, domain_gap),
 ):
     app.command()(command)

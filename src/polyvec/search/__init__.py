@@ -1,0 +1,1 @@
+"""Finding things with vectors: the server, and how it computes."""

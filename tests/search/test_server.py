@@ -151,7 +151,7 @@ def test_requests_join_in_batches(start, tiny_model) -> None:
         ({"input": [None], "model": "tiny"}, 400, "input", "a list of texts"),
         ({"input": [True], "model": "tiny"}, 400, "input", "a list of texts"),
         ({"input": ["a", 1], "model": "tiny"}, 400, "input", "a list of texts"),
-        ({"input": "\ud800", "model": "tiny"}, 400, "input", "a list of texts"),
+        ({"input": "\ud800", "model": "tiny"}, 400, "input", "half of a surrogate pair"),
         ({"input": ["a"] * 9, "model": "tiny"}, 413, "input", "send at most 8 at once"),
         ({"input": "a" * 101, "model": "tiny"}, 413, "input", "send at most 100 at once"),
         ({"input": "a" * 9000, "model": "tiny"}, 413, None, "more than 8,000 bytes"),
@@ -204,7 +204,7 @@ def test_errors_are_those_of_the_client(start) -> None:
 def test_keys(start) -> None:
     found = start(keys=["secret"])
     for path in ("/v1/models", "/metrics", "/search?q=a", "/nothing"):
-        for headers in ({}, {"Authorization": "Bearer "}, {"Authorization": "Basic secret"}):
+        for headers in ({}, {"Authorization": "Bearer"}, {"Authorization": "Basic secret"}):
             answer = httpx.get(found.address + path, headers=headers)
             assert answer.status_code == 401
             assert answer.headers["WWW-Authenticate"] == "Bearer"

@@ -19,6 +19,9 @@ _OPEN = ("/", "/healthz", "/openapi.json")
 _COUNTED = ("/", "/v1/embeddings", "/v1/models", "/search", "/healthz", "/metrics", "/openapi.json")
 _ALWAYS = ("/healthz", "/metrics")
 
+_CLOSE = {"Connection": "close"}
+"""A body that nobody reads cannot be followed by another request."""
+
 
 class Gate:
     """An ASGI application around another one.
@@ -68,8 +71,7 @@ class Gate:
             self._check(scope)
         except Refused as refused:
             status = refused.status_code
-            # A body that nobody reads cannot be followed by another request.
-            headers = {**(refused.headers or {}), "Connection": "close"}
+            headers = {**(refused.headers or {}), **_CLOSE}
             answer = JSONResponse(refused.body, status, headers)
             await answer(scope, receive, send)
         else:
@@ -120,11 +122,13 @@ class Gate:
         return limited
 
     def _too_large(self) -> Refused:
-        return Refused(
+        refused = Refused(
             413,
             f"the body has more than {self._max_body:,} bytes; send fewer texts at once",
             code="body_too_large",
         )
+        refused.headers = _CLOSE
+        return refused
 
 
 def _digest(key: bytes) -> bytes:

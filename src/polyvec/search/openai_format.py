@@ -163,7 +163,7 @@ def texts_of(given: str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]
     """The texts of a request, in its order.
 
     Raises:
-        Refused: when there is none, one is empty, or token ids cannot be turned back into text.
+        Refused: when there is none, one is empty or no Unicode, or token ids cannot be turned back into text.
 
     Example:
         >>> texts_of("a cat"), texts_of(["a cat", "a dog"])
@@ -182,7 +182,21 @@ def texts_of(given: str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]
     for number, text in enumerate(texts):
         if not text:
             raise Refused(400, f"text {number} of input is empty; leave it out", param="input")
+        if not _is_unicode(text):
+            raise Refused(
+                400,
+                f"text {number} of input holds half of a surrogate pair, which is no character; mend or leave it out",
+                param="input",
+            )
     return texts
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _decoded(ids: Sequence[int]) -> str:

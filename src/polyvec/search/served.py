@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -152,9 +152,6 @@ def check_names(served: Sequence[Served]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise BadInput(f"two models are called {name!r}; name one of them with --name")
-
-
-Opener = Callable[[Path], Searchable]
 
 
 def is_index(given: str) -> bool:

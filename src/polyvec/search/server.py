@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
@@ -13,15 +12,14 @@ from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from fastapi import FastAPI, Query, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel
-from starlette.exceptions import HTTPException
 
 from polyvec import __version__
 from polyvec.errors import BadInput
 from polyvec.search.dynamic_batching import QueueFull, TextFailed
+from polyvec.search.errors_as_answers import answer_errors, describe_no_422
 from polyvec.search.gate import Gate
 from polyvec.search.metrics import CONTENT_TYPE, Metrics
 from polyvec.search.openai_format import (
@@ -32,12 +30,9 @@ from polyvec.search.openai_format import (
     Refused,
     cut,
     embedding_body,
-    error_body,
     texts_of,
 )
 from polyvec.search.served import Mode, Ranked, Served, check_names, reorder, search
-
-_log = logging.getLogger(__name__)
 
 _REORDERED = 50
 """Passages that a model without an index of its own puts into its order."""
@@ -150,11 +145,11 @@ def create_app(
     )
     limits = limits or Limits()
     gate = Gate(app, keys=keys, max_body=limits.body, metrics=metrics)
-    _answer_errors(app)
+    answer_errors(app)
     _add_embeddings(app, served, limits, metrics)
     _add_search(app, served)
     _add_operation(app, served, gate, metrics)
-    _describe_no_422(app)
+    describe_no_422(app)
     return gate
 
 
@@ -351,48 +346,6 @@ async def _gone(request: Request) -> None:
     """Return when the client has closed the connection."""
     while (await request.receive())["type"] != "http.disconnect":
         continue
-
-
-def _answer_errors(app: FastAPI) -> None:
-    """Give every error OpenAI's shape."""
-
-    @app.exception_handler(HTTPException)
-    async def refused(request: Request, error: HTTPException) -> JSONResponse:
-        body = getattr(error, "body", None) or error_body(error.status_code, str(error.detail))
-        return JSONResponse(body, error.status_code, error.headers)
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        return JSONResponse(_what_is_invalid(error), 400)
-
-    @app.exception_handler(Exception)
-    async def failed(request: Request, error: Exception) -> JSONResponse:
-        _log.error("a request failed", exc_info=error)
-        return JSONResponse(error_body(500, "the server failed; its log says why"), 500)
-
-
-def _describe_no_422(app: FastAPI) -> None:
-    """Take out of the description what FastAPI would answer to invalid requests, which get 400 here."""
-    for path in app.openapi()["paths"].values():
-        for operation in path.values():
-            operation["responses"].pop("422", None)
-
-
-def _what_is_invalid(error: RequestValidationError) -> dict[str, Any]:
-    first = error.errors()[0]
-    place = [str(part) for part in first["loc"][1:]]
-    if first["type"] == "json_invalid":
-        return error_body(400, f"the body is not JSON: {first['ctx']['error']}", code="bad_json")
-    if not place:
-        return error_body(
-            400, "give a JSON object as the body, with the header Content-Type: application/json"
-        )
-    name = place[0]
-    if name == "input" and first["type"] != "missing":
-        return error_body(
-            400, "input: give a text, a list of texts, or lists of token ids", "input"
-        )
-    return error_body(400, f"{name}: {first['msg'][0].lower()}{first['msg'][1:]}", name)
 
 
 def _page(keys: bool) -> str:

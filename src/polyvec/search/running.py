@@ -28,14 +28,16 @@ def bind(host: str, port: int) -> socket.socket:
         ...     address_of(taken)[:17]
         'http://127.0.0.1:'
     """
+    if not 0 <= port < 2**16:
+        raise BadInput(f"port {port}: give 1 to 65535, or 0 for a free one")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, protocol, _, address = found[0]
         taken = socket.socket(family, kind, protocol)
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(address)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except OSError as error:
+        reason = error.strerror or error
         raise BadInput(f"cannot listen at {host}, port {port}: {reason}; give others") from error
     return taken
 

@@ -4,8 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+COMPLETE := $(VENV)/.complete
 CONSTRAINTS := constraints.txt
-EXTRAS := dev,docs,minilm,search
+EXTRAS := dev,docs,minilm
+# What only tests need. The demo adapts to what is installed, so it takes no more than the extras above.
+MORE_EXTRAS := search,clients
 
 # What the demo adapts to, for how long, and where its results go.
 DEMO_DOCS ?= python:
@@ -22,9 +25,9 @@ WORKERS ?= auto
 help: ## List what can be made
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-install: $(INSTALLED) ## Set up .venv with everything that tests, docs and the demo need
+install: $(COMPLETE) ## Set up .venv with everything that tests, docs and the demo need
 
-demo: install ## Adapt a model to the Python packages on this machine, with proof
+demo: $(INSTALLED) ## Adapt a model to the Python packages on this machine, with proof
 	$(BIN)/polyvec adapt "$(DEMO_DOCS)" --out "$(DEMO_OUT)" $(DEMO_OPTIONS)
 
 readme: install ## Put the demo's table and picture into README.md
@@ -67,4 +70,8 @@ $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install "$$(grep '^torch==' $(CONSTRAINTS))"
 	$(BIN)/pip install --constraint $(CONSTRAINTS) --editable '.[$(EXTRAS)]'
+	@touch $@
+
+$(COMPLETE): $(INSTALLED)
+	$(BIN)/pip install --constraint $(CONSTRAINTS) --editable '.[$(MORE_EXTRAS)]'
 	@touch $@

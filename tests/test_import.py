@@ -8,7 +8,16 @@ import pytest
 
 import polyvec
 
-HEAVY = ("torch", "transformers", "sentence_transformers", "datasets", "sklearn", "matplotlib")
+HEAVY = (
+    "torch",
+    "transformers",
+    "sentence_transformers",
+    "datasets",
+    "sklearn",
+    "matplotlib",
+    "fastapi",
+    "uvicorn",
+)
 
 
 def _run(code: str, *arguments: str) -> str:
@@ -26,6 +35,7 @@ def _run(code: str, *arguments: str) -> str:
         "import polyvec; dir(polyvec); polyvec.__version__",
         "from polyvec.cli import app; app(['--help'], standalone_mode=False)",
         "from polyvec.cli import app; app(['adapt', '--help'], standalone_mode=False)",
+        "from polyvec.cli import app; app(['serve', '--help'], standalone_mode=False)",
     ],
 )
 def test_nothing_heavy_is_imported(doing: str) -> None:

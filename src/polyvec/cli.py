@@ -11,6 +11,7 @@ import typer
 from polyvec.commands.judging import complexity, domain_gap, evaluate, methods, reproduce
 from polyvec.commands.models import adapt, encode, merge, mine, pretrain, shrink, train
 from polyvec.commands.searching import index, search
+from polyvec.commands.serving import serve
 from polyvec.errors import BadInput
 
 app = typer.Typer(
@@ -23,7 +24,7 @@ app = typer.Typer(
 )
 for command in (
     *(adapt, pretrain, mine, train, merge, shrink, encode),
-    search,
+    *(search, serve),
     *(evaluate, reproduce, methods, complexity, domain_gap),
 ):
     app.command()(command)

@@ -6,7 +6,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyvec.encoders.token_batches import _cut, batches_by_tokens
+from polyvec.encoders.token_batches import (
+    Settings,
+    _cut,
+    batches_by_tokens,
+    encode_parts,
+    encode_window,
+)
 
 
 @pytest.mark.parametrize(
@@ -52,3 +58,31 @@ def test_cut_takes_padding_away_on_either_side(side: str) -> None:
 def test_cut_leaves_one_column_of_nothing() -> None:
     mask = torch.zeros(2, 3, dtype=torch.long)
     assert _cut({"attention_mask": mask}, np.array([0]))["attention_mask"].shape == (1, 1)
+
+
+def test_a_window_gives_vectors_and_tokens(tiny_model) -> None:
+    model = tiny_model()
+    texts = ["apple", "the cat is in the house", "rain " * 500]
+    sizes: list[int] = []
+    settings = Settings(torch.float32, 64, prompt="text: ")
+    vectors, tokens = encode_window(model, texts, settings, sizes.append)
+    assert tokens.tolist() == [5, 10, 64]
+    assert sum(sizes) == 3
+    [expected] = encode_parts(model, [texts], settings, sizes.append)
+    np.testing.assert_allclose(vectors, expected, atol=1e-6)
+
+
+def test_a_window_of_a_model_without_a_mask(tiny_model) -> None:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+
+    tokenizer = tiny_model().tokenizer.backend_tokenizer
+    model = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=8)], device="cpu")
+    texts = ["apple", "a cat in a house", ""] * 20  # more than one batch
+    sizes: list[int] = []
+    settings = Settings(torch.float32, 64)
+    vectors, tokens = encode_window(model, texts, settings, sizes.append)
+    assert tokens.tolist() == [1, 5, 0] * 20
+    assert sizes == [32, 28]
+    [expected] = encode_parts(model, [texts], settings, sizes.append)
+    np.testing.assert_allclose(vectors, expected, atol=1e-6)

@@ -105,6 +105,39 @@ def encode_parts(
         yield np.concatenate(found)
 
 
+def encode_window(
+    model: SentenceTransformer,
+    inputs: Sequence[Any],
+    settings: Settings,
+    advance: Callable[[int], None],
+) -> tuple[Vectors, NDArray[np.intp]]:
+    """Encode a few inputs at once in the calling thread, and count what the model read of each.
+
+    The vectors are those of `encode_parts`; this one is for a server, whose next inputs are not known yet.
+
+    Args:
+        model: as in `encode`.
+        inputs: at least one; all are tokenised together.
+        settings: how.
+        advance: told after each batch how many inputs it had.
+
+    Returns:
+        Their vectors, in order, and the tokens of each as the model read it: with its prompt and special tokens, cut at
+        the model's longest length; 0 for what has no tokens.
+    """
+    model.eval()
+    features = model.preprocess(list(inputs), prompt=settings.prompt, **settings.options)
+    if _can_be_cut(features):
+        lengths = features["attention_mask"].sum(dim=1).numpy()
+        return _by_tokens(model, features, settings, advance), lengths
+    if len(inputs) > _BATCH_COUNT:
+        parts = [inputs[at : at + _BATCH_COUNT] for at in range(0, len(inputs), _BATCH_COUNT)]
+        found = [encode_window(model, part, settings, advance) for part in parts]
+        return np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found])
+    lengths = _lengths_in_a_row(features, len(inputs))
+    return _forward(model, features, settings, advance), lengths
+
+
 def batches_by_tokens(lengths: NDArray[np.integer[Any]], budget: int) -> list[Rows]:
     """Group texts of like length so that no batch, padded to its longest text, exceeds ``budget``.
 
@@ -142,6 +175,14 @@ def _can_be_cut(features: Features) -> bool:
         return False
     tensors = [value for value in features.values() if isinstance(value, torch.Tensor)]
     return all(tensor.shape[:2] == mask.shape for tensor in tensors)
+
+
+def _lengths_in_a_row(features: Features, count: int) -> NDArray[np.intp]:
+    """Tokens of texts that stand one after the other in one row, as embedding bags have them; else zeros."""
+    if "offsets" not in features or "input_ids" not in features:
+        return np.zeros(count, np.intp)
+    ends = [*features["offsets"].tolist(), len(features["input_ids"])]
+    return np.diff(ends).astype(np.intp)
 
 
 def _one_ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

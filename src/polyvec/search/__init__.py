@@ -1,1 +1,1 @@
-"""Search: an index of passages on disk, found by vectors, by words, or by both."""
+"""Search: an index of passages on disk, found by vectors, words or both, and the server."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -102,7 +101,9 @@ def _open(
 
     index = None
     if is_index(given):
-        index = import_module("polyvec.search.index").Index.open(given)
+        from polyvec.search.index import Index
+
+        index = Index.open(given)
     model = load(given, device) if index is None else index.model
     name = name or name_of(given)
     counted = metrics.batches.labels(name).observe

@@ -46,7 +46,7 @@ def serve(
     max_body: Annotated[int, typer.Option(help="Bytes in a request.")] = 16 * 2**20,
     max_queue: Annotated[int, typer.Option(help="Texts that wait; then 429 is answered.")] = 4096,
     max_tokens: Annotated[
-        int | None, typer.Option(help="Tokens in a batch; 2048 on a cpu, else 32768.")
+        int | None, typer.Option(help="Tokens in a batch; 512 on a cpu, else 8192.")
     ] = None,
     max_wait_ms: Annotated[
         float, typer.Option(help="How long a text waits for company where the model is idle.")

@@ -41,6 +41,12 @@ _LETTERS_PER_TOKEN = 4
 """Of English text. The estimate only decides how much is taken at once; batches are cut by true counts."""
 
 _SPECIAL_TOKENS = 2
+
+_BATCHES_AT_ONCE = 4
+"""Four batches are taken out of the queue together. A few dozen texts of unlike length in one batch would be padding
+for the most part: on a CPU, 64 first paragraphs of docstrings took a third less time in batches of 512 tokens than of
+2,048, and texts of 256 tokens the same. `polyvec.encode` sorts thousands of texts; its batch is divided by four."""
+
 _LONGEST_RETRY = 60
 """Seconds; clients of OpenAI's library believe no larger Retry-After."""
 
@@ -109,7 +115,8 @@ class DynamicBatching:
 
     Args:
         model: any sentence-transformers model that takes texts; nobody else may use it meanwhile.
-        max_tokens: most tokens in a batch, padding counted; by default what `polyvec.encode` takes on the device.
+        max_tokens: most tokens in a batch, padding counted; by default 512 on a CPU, else 8,192. Four times as many are
+            taken out of the queue at once, and sorted into batches by their length.
         max_wait_ms: how long a text may wait for company where the model has nothing else to do.
         max_queue: most texts that wait. A request of more is still taken when nothing waits.
         normalize: scale each vector to length 1.
@@ -137,19 +144,20 @@ class DynamicBatching:
         batching: bool = True,
         on_batch: Callable[[int], None] = lambda texts: None,
     ) -> None:
-        budget = default_batch_tokens(model.device) if max_tokens is None else max_tokens
-        for name, value in (("max_tokens", budget), ("max_queue", max_queue)):
+        if max_tokens is None:
+            max_tokens = default_batch_tokens(model.device) // _BATCHES_AT_ONCE
+        for name, value in (("max_tokens", max_tokens), ("max_queue", max_queue)):
             if value < 1:
                 raise BadInput(f"{name} {value}: give 1 or more")
         if not max_wait_ms >= 0:
             raise BadInput(f"max_wait_ms {max_wait_ms:g}: give 0 or more milliseconds")
         self.model = model
         self._settings = {
-            task: Settings(torch.float32, budget, normalize, prompt_for(model, task), task)
+            task: Settings(torch.float32, max_tokens, normalize, prompt_for(model, task), task)
             for task in (None, "query", "document")
         }
-        self._budget = budget
-        self._longest = model.max_seq_length or budget
+        self._budget = _BATCHES_AT_ONCE * max_tokens
+        self._longest = model.max_seq_length or self._budget
         self._max_wait = max_wait_ms / 1000
         self._max_queue = max_queue
         self._batching = batching

@@ -43,9 +43,10 @@ _LETTERS_PER_TOKEN = 4
 _SPECIAL_TOKENS = 2
 
 _BATCHES_AT_ONCE = 4
-"""Tokens that are taken at once, in batches. A few dozen texts of unlike length in one batch would be padding for the
-most part: on a CPU, 64 first paragraphs of docstrings took a third less time in batches of 512 tokens than of 2,048, and
-texts of 256 tokens the same. So the tokens of a batch of `polyvec.encode`, which sorts thousands, are divided in four."""
+"""Four batches are taken out of the queue together. A few dozen texts of unlike length in one batch would be padding
+for the most part: on a CPU, 64 first paragraphs of docstrings took a third less time in batches of 512 tokens than of
+2,048, and texts of 256 tokens the same. `polyvec.encode` sorts thousands of texts; its batch is divided by four."""
+
 _LONGEST_RETRY = 60
 """Seconds; clients of OpenAI's library believe no larger Retry-After."""
 

@@ -176,7 +176,7 @@ def _add_embeddings(
                 param="input",
                 code="too_many_texts",
             )
-        texts = await asyncio.to_thread(texts_of, body.input)
+        texts = texts_of(body.input)
         if (characters := sum(map(len, texts))) > limits.characters:
             raise Refused(
                 413,

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from polyvec.recipes.papers import find_paper
-from polyvec.recipes.recipe import Metrics, Recipe, Run, Source, Values, Verdict
+from polyvec.recipes.recipe import Metrics, Recipe, Run, Source, Values, Verdict, gains
 
 if TYPE_CHECKING:
     from polyvec.recipes.lg_anna_model import Mining
@@ -75,35 +76,25 @@ def judge(values: Values) -> Verdict:
     Args:
         values: of the arms.
     """
-    mining = {name: _gains(values, name, NAIVE) for name in (BY_MARGIN, BY_RATIO)}
-    soft = _gains(values, HYBRID, HARD)
+    mining = {name: gains(values, name, NAIVE, METRIC) for name in (BY_MARGIN, BY_RATIO)}
+    soft = gains(values, HYBRID, HARD, METRIC)
     shown = [values[arm][MOST_SHOWN] for arm in (WITH, WITHOUT)]
     context = [ours - theirs for ours, theirs in zip(*shown, strict=True)]
-    naive = _mean(values[NAIVE][FALSE])
-    cleaner = all(_mean(values[name][FALSE]) < _FEWER * naive for name in mining)
+    naive = fmean(values[NAIVE][FALSE])
+    cleaner = all(fmean(values[name][FALSE]) < _FEWER * naive for name in mining)
     no_worse = all(
-        3 * sum(gain >= 0 for gain in gains) >= 2 * len(gains) for gains in mining.values()
+        3 * sum(gain >= 0 for gain in found) >= 2 * len(found) for found in mining.values()
     )
     parts = [
         cleaner and no_worse,
-        _mean(soft) > 0 and _mean(_gains(values, SHUFFLED, HARD)) <= 0,
-        _mean(context) > 0 and _mean(shown[0]) >= _mean(values[WITH][NONE_SHOWN]) - _SPARE,
+        fmean(soft) > 0 and fmean(gains(values, SHUFFLED, HARD, METRIC)) <= 0,
+        fmean(context) > 0 and fmean(shown[0]) >= fmean(values[WITH][NONE_SHOWN]) - _SPARE,
     ]
     if all(parts):
         return "holds"
-    if all(max(gains) < 0 for gains in (*mining.values(), soft, context)):
+    if all(max(found) < 0 for found in (*mining.values(), soft, context)):
         return "contradicted"
     return "holds in part" if any(parts) else "not seen at this scale"
-
-
-def _gains(values: Values, ours: str, theirs: str) -> list[float]:
-    """How much higher an arm is than another, seed by seed."""
-    pairs = zip(values[ours][METRIC], values[theirs][METRIC], strict=True)
-    return [mine - other for mine, other in pairs]
-
-
-def _mean(numbers: list[float]) -> float:
-    return sum(numbers) / len(numbers)
 
 
 def picture(evidence: dict[str, Any], path: Path) -> None:
@@ -125,7 +116,7 @@ def picture(evidence: dict[str, Any], path: Path) -> None:
     for place, name in enumerate(TAUGHT):
         found, colour = arms[name][METRIC], BLUE if name == HYBRID else GREY
         teachers.plot(found, [place] * len(found), "o", color=colour, markersize=4)
-        teachers.plot([_mean(found)], [place], "|", color=colour, markersize=14)
+        teachers.plot([fmean(found)], [place], "|", color=colour, markersize=14)
     teachers.set_yticks(range(len(TAUGHT)), list(TAUGHT))
     teachers.invert_yaxis()
     teachers.set_xlabel(METRIC)
@@ -134,7 +125,7 @@ def picture(evidence: dict[str, Any], path: Path) -> None:
         rows = [arms[name][ACCURACY.format(count)] for count in shown]
         for place, found in enumerate(rows):
             context.plot([place] * len(found), found, "o", color=colour, markersize=4)
-        context.plot(range(len(shown)), [_mean(found) for found in rows], color=colour, label=name)
+        context.plot(range(len(shown)), [fmean(found) for found in rows], color=colour, label=name)
     context.set_xticks(range(len(shown)), [str(count) for count in shown])
     context.set_xlabel("examples before what is asked")
     context.set_ylabel("accuracy of the nearest neighbours")

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from polyvec.recipes.papers import find_paper
-from polyvec.recipes.recipe import Metrics, Recipe, Run, Source, Values, Verdict
+from polyvec.recipes.recipe import Metrics, Recipe, Run, Source, Values, Verdict, gains
 
 UNIFORM, CURRICULAR, SCHEDULED, CONSTANT, REVERSED = (
     *("uniform", "curricular", "scheduled"),
@@ -70,9 +71,9 @@ def judge(values: Values) -> Verdict:
         values: of the arms.
     """
     exact = max(*values[batch(LARGE)][TWICE], *values[batch(LARGE)][CLOSED]) < _EXACT
-    rises = _gains(values, batch(MEDIUM), batch(SMALL))
-    clean = {name: _gains(values, name, UNIFORM) for name in PROGRESSIVE}
-    wrong = {name: _gains(values, noisy(name), noisy(CONSTANT)) for name in PROGRESSIVE}
+    rises = gains(values, batch(MEDIUM), batch(SMALL), METRIC)
+    clean = {name: gains(values, name, UNIFORM, METRIC) for name in PROGRESSIVE}
+    wrong = {name: gains(values, noisy(name), noisy(CONSTANT), METRIC) for name in PROGRESSIVE}
     if not exact:
         return "not seen at this scale"
     progress = [name for name in PROGRESSIVE if _progresses(values, name)]
@@ -81,8 +82,8 @@ def judge(values: Values) -> Verdict:
         return "holds"
     if max(rises) < 0 and all(max(clean[name]) < 0 for name in PROGRESSIVE):
         return "contradicted"
-    mostly = [name for name in progress if _mean(clean[name]) >= 0 and _mean(wrong[name]) > 0]
-    return "holds in part" if _mean(rises) > 0 or mostly else "not seen at this scale"
+    mostly = [name for name in progress if fmean(clean[name]) >= 0 and fmean(wrong[name]) > 0]
+    return "holds in part" if fmean(rises) > 0 or mostly else "not seen at this scale"
 
 
 def _progresses(values: Values, weighting: str) -> bool:
@@ -92,19 +93,9 @@ def _progresses(values: Values, weighting: str) -> bool:
     amplified = min(found["hard weight, last third"]) > 1
     if weighting == CURRICULAR:
         return damped and amplified
-    forward = _gains(values, SCHEDULED, REVERSED)
-    with_noise = _gains(values, noisy(SCHEDULED), noisy(REVERSED))
-    return damped and amplified and _mean([*forward, *with_noise]) > 0
-
-
-def _gains(values: Values, ours: str, theirs: str) -> list[float]:
-    """How much higher an arm is than another, seed by seed."""
-    pairs = zip(values[ours][METRIC], values[theirs][METRIC], strict=True)
-    return [mine - other for mine, other in pairs]
-
-
-def _mean(numbers: list[float]) -> float:
-    return sum(numbers) / len(numbers)
+    forward = gains(values, SCHEDULED, REVERSED, METRIC)
+    with_noise = gains(values, noisy(SCHEDULED), noisy(REVERSED), METRIC)
+    return damped and amplified and fmean([*forward, *with_noise]) > 0
 
 
 def picture(evidence: dict[str, Any], path: Path) -> None:
@@ -120,7 +111,7 @@ def picture(evidence: dict[str, Any], path: Path) -> None:
     for rows in (SMALL, MEDIUM, LARGE):
         found = arms[batch(rows)][METRIC]
         batches.plot([rows] * len(found), found, "o", color=BLUE, markersize=4)
-    means = [_mean(arms[batch(rows)][METRIC]) for rows in (SMALL, MEDIUM, LARGE)]
+    means = [fmean(arms[batch(rows)][METRIC]) for rows in (SMALL, MEDIUM, LARGE)]
     batches.plot([SMALL, MEDIUM, LARGE], means, color=BLUE)
     batches.set_xscale("log", base=2)
     batches.set_xlabel("rows in a step, as many rows in all")
@@ -131,7 +122,7 @@ def picture(evidence: dict[str, Any], path: Path) -> None:
             label = ("clean pairs" if arm is str else "a fifth wrong") if not place else None
             weights.plot(found, [place + shift] * len(found), "o", color=colour, markersize=4)
             weights.plot(
-                [_mean(found)], [place + shift], "|", color=colour, markersize=14, label=label
+                [fmean(found)], [place + shift], "|", color=colour, markersize=14, label=label
             )
     weights.set_yticks(range(len(WEIGHTINGS)), list(WEIGHTINGS))
     weights.invert_yaxis()
@@ -139,7 +130,7 @@ def picture(evidence: dict[str, Any], path: Path) -> None:
     weights.legend(fontsize=8)
     for weighting, colour in ((CURRICULAR, BLUE), (SCHEDULED, ORANGE), (REVERSED, GREY)):
         means = [
-            _mean(arms[weighting][f"hard weight, {third} third"])
+            fmean(arms[weighting][f"hard weight, {third} third"])
             for third in ("first", "middle", "last")
         ]
         traces.plot(range(3), means, "o-", color=colour, label=weighting)

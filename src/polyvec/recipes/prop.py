@@ -8,6 +8,7 @@ whose word sets come from an encoder's attention.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from polyvec.recipes.papers import find_paper
@@ -139,11 +140,11 @@ def judge(values: Values) -> Verdict:
             values[ROP][f"{name} ndcg@20"], _mlm_at_best(values, name), strict=True
         )
     ]
-    few = _mean(values[ROP][_SHOWN]) - _mean(values[MLM][_SHOWN])
-    cloze = _mean(values[ROP]["ndcg@20"]) - _mean(values[ICT]["ndcg@20"])
+    few = fmean(values[ROP][_SHOWN]) - fmean(values[MLM][_SHOWN])
+    cloze = fmean(values[ROP]["ndcg@20"]) - fmean(values[ICT]["ndcg@20"])
     if max(above) < 0 and few < 0:
         return "contradicted"
-    if _mean(above) < _ZERO_SHOT or not _controls_fail(values):
+    if fmean(above) < _ZERO_SHOT or not _controls_fail(values):
         return "not seen at this scale"
     whole = min(above) >= _ZERO_SHOT and cloze >= 0 and few >= _FEW_SHOT
     return "holds" if whole else "holds in part"
@@ -151,21 +152,17 @@ def judge(values: Values) -> Verdict:
 
 def _controls_fail(values: Values) -> bool:
     """Whether neither shuffled pairs nor frequencies do what ROP does."""
-    ours = _mean(values[ROP]["ndcg@20"])
-    alike = ours - _mean(values[SHUFFLED]["ndcg@20"]) < _ALIKE
-    accuracy = _mean(values[ROP]["pair accuracy"]) - _mean(values[FREQUENCY]["pair accuracy"])
-    frequent = ours - _mean(values[FREQUENCY]["ndcg@20"]) < _ALIKE and accuracy < _SAME_ACCURACY
+    ours = fmean(values[ROP]["ndcg@20"])
+    alike = ours - fmean(values[SHUFFLED]["ndcg@20"]) < _ALIKE
+    accuracy = fmean(values[ROP]["pair accuracy"]) - fmean(values[FREQUENCY]["pair accuracy"])
+    frequent = ours - fmean(values[FREQUENCY]["ndcg@20"]) < _ALIKE and accuracy < _SAME_ACCURACY
     return not alike and not frequent
 
 
 def _mlm_at_best(values: Values, name: str) -> list[float]:
     """The better reading of the baseline on a collection: by its untrained score, or by likelihood."""
     readings = (values[MLM][f"{name} ndcg@20{how}"] for how in ("", " by likelihood"))
-    return max(readings, key=_mean)
-
-
-def _mean(numbers: list[float]) -> float:
-    return sum(numbers) / len(numbers)
+    return max(readings, key=fmean)
 
 
 _ARMS: Mapping[str, Callable[[Run], Metrics]] = {

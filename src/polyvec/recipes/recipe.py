@@ -96,6 +96,17 @@ class Recipe:
         return next(iter(self.arms))
 
 
+def gains(values: Values, ours: str, theirs: str, metric: str) -> list[float]:
+    """How much higher one arm is than another in a metric, seed by seed.
+
+    Example:
+        >>> gains({"a": {"score": [2.0, 5.0]}, "b": {"score": [1.0, 1.0]}}, "a", "b", "score")
+        [1.0, 4.0]
+    """
+    pairs = zip(values[ours][metric], values[theirs][metric], strict=True)
+    return [mine - other for mine, other in pairs]
+
+
 def recipes() -> list[Recipe]:
     """All recipes: modules called as their papers are. They import what is heavy only when an arm runs."""
     package = import_module("polyvec.recipes")

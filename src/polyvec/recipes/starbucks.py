@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from polyvec.recipes.papers import find_paper
-from polyvec.recipes.recipe import Metrics, Recipe, Run, Source, Values, Verdict
+from polyvec.recipes.recipe import Metrics, Recipe, Run, Source, Values, Verdict, gains
 from polyvec.recipes.sts_sizes import (
     DIAGONAL,
     FULL,
@@ -55,28 +56,16 @@ def judge(values: Values) -> Verdict:
     Args:
         values: of the arms.
     """
-    gains = _differences(values, SIZES, TWO_D)
-    losses = _differences(values, FULL, PLAIN)
-    small = _mean(_differences(values, SMALL, TWO_D)) > _mean(_differences(values, LARGE, TWO_D))
-    apart = _mean(_differences(values, SIZES, SEPARATE)) >= -_SEPARATE
-    whole = _mean(losses) >= -_WHOLE
-    if min(gains) > 0 and small and apart and whole:
+    above = gains(values, SRL, TWO_D, SIZES)
+    losses = gains(values, SRL, PLAIN, FULL)
+    small = fmean(gains(values, SRL, TWO_D, SMALL)) > fmean(gains(values, SRL, TWO_D, LARGE))
+    apart = fmean(gains(values, SRL, SEPARATE, SIZES)) >= -_SEPARATE
+    whole = fmean(losses) >= -_WHOLE
+    if min(above) > 0 and small and apart and whole:
         return "holds"
-    if max(gains) < 0 or max(losses) < -_WHOLE:
+    if max(above) < 0 or max(losses) < -_WHOLE:
         return "contradicted"
-    return "holds in part" if _mean(gains) > 0 and whole else "not seen at this scale"
-
-
-def _differences(values: Values, metric: str, other: str) -> list[float]:
-    """SRL minus another arm, seed by seed."""
-    return [
-        ours - theirs
-        for ours, theirs in zip(values[SRL][metric], values[other][metric], strict=True)
-    ]
-
-
-def _mean(numbers: list[float]) -> float:
-    return sum(numbers) / len(numbers)
+    return "holds in part" if fmean(above) > 0 and whole else "not seen at this scale"
 
 
 def picture(evidence: dict[str, Any], path: Path) -> None:
@@ -90,9 +79,9 @@ def picture(evidence: dict[str, Any], path: Path) -> None:
     axes = figure.add_subplot()
     for number, (name, found) in enumerate(arms.items()):
         seeds = [found[cell(size)] for size in DIAGONAL]
-        label = f"{name}, mean {100 * _mean(found[SIZES]):.1f}"
+        label = f"{name}, mean {100 * fmean(found[SIZES]):.1f}"
         colour = f"C{number}"
-        means = [100 * _mean(values) for values in seeds]
+        means = [100 * fmean(values) for values in seeds]
         axes.plot(range(len(DIAGONAL)), means, color=colour, label=label)
         for place, values in enumerate(seeds):
             points = [100 * value for value in values]

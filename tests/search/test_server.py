@@ -18,6 +18,7 @@ from polyvec.encoders.encoding import encode
 from polyvec.errors import BadInput
 from polyvec.search import openai_format
 from polyvec.search.dynamic_batching import DynamicBatching
+from polyvec.search.index import Index
 from polyvec.search.metrics import Metrics
 from polyvec.search.served import Served, is_index, name_of
 from polyvec.search.server import Limits, create_app
@@ -374,9 +375,15 @@ def test_names(tmp_path, tiny_model) -> None:
         create_app([])
     (tmp_path / "law" / "model").mkdir(parents=True)
     assert name_of(str(tmp_path / "law" / "model")) == "law"
-    assert is_index(str(tmp_path / "law"))
     (tmp_path / "law" / "model" / "modules.json").write_text("[]")
     assert not is_index(str(tmp_path / "law" / "model"))
+
+
+def test_an_index_is_told_from_what_merely_holds_a_model(tmp_path, model, docs) -> None:
+    (tmp_path / "adapted" / "model").mkdir(parents=True)
+    assert not is_index(str(tmp_path / "adapted"))
+    Index.build(tmp_path / "index", str(docs), model=model)
+    assert is_index(str(tmp_path / "index"))
 
 
 def test_base64_is_little_endian_float32(start, tiny_model) -> None:

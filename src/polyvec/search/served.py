@@ -15,6 +15,7 @@ from sentence_transformers import SentenceTransformer
 from polyvec.encoders.encoding import encode
 from polyvec.errors import BadInput
 from polyvec.search.dynamic_batching import DynamicBatching
+from polyvec.search.lance_table import NAME
 from polyvec.search.openai_format import ModelEntry
 
 Mode = Literal["hybrid", "vectors", "words"]
@@ -161,6 +162,4 @@ def is_index(given: str) -> bool:
         >>> is_index("minilm")
         False
     """
-    folder = Path(given).expanduser()
-    of_model = ("modules.json", "config.json")
-    return folder.is_dir() and not any((folder / name).exists() for name in of_model)
+    return (Path(given).expanduser() / f"{NAME}.lance").is_dir()

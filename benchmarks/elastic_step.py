@@ -5,6 +5,9 @@ model over the same batch, with its update, in turns; what counts is how many ti
 step it takes. The goal is at most 1.35 for Starbucks: all of its sizes come from one forward pass, so a size costs its
 pooling, its scores and the way back through layers that are walked anyway. The peer is set up as its documentation
 recommends: one layer and one width more in each step, over the same kind of loss.
+
+    python benchmarks/elastic_step.py                       # two minutes on two cores
+    python benchmarks/elastic_step.py --encoder bert-base
 """
 
 from __future__ import annotations
@@ -13,8 +16,12 @@ import argparse
 import random
 import statistics
 import time
+from collections.abc import Mapping
+from pathlib import Path
 
 import torch
+from rich.console import Console
+from rich.table import Table
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import (
     Matryoshka2dLoss,
@@ -27,8 +34,10 @@ from polyvec.data.passages import passages
 from polyvec.data.python_packages import read_packages
 from polyvec.data.structure_pairs import structure_pairs
 from polyvec.encoders.small_encoder import small_encoder
+from polyvec.files import write_json
 from polyvec.objectives.contrastive import Contrastive
 from polyvec.objectives.elastic import elastic
+from polyvec.recipes.measuring import commit, machine, versions
 from polyvec.training.batch_loss import batch_loss
 
 PLAIN = "plain"
@@ -48,16 +57,40 @@ def main() -> None:
             taken = _step(objective, columns)
             if number:  # the first round pays for memory and kernels
                 seconds[name].append(taken)
-    plain = statistics.median(seconds[PLAIN])
-    print(
-        f"{options.encoder}, {options.batch} pairs of at most {options.length} tokens, {options.device}, "
-        f"{torch.get_num_threads()} threads"
+    times = {
+        name: statistics.median(f) / statistics.median(seconds[PLAIN])
+        for name, f in seconds.items()
+    }
+    Console(width=110).print(_table(seconds, times, options))
+    reached = "reached" if times[STARBUCKS] <= GOAL else "missed"
+    print(f"goal: {STARBUCKS} at most {GOAL} x, {reached}")
+    write_json(
+        options.out,
+        {
+            "commit": commit(),
+            "versions": versions(),
+            "machine": machine(options.device) | {"threads": torch.get_num_threads()},
+            **{name: getattr(options, name) for name in ("encoder", "batch", "length", "package")},
+            "seconds": seconds,
+            "times the plain step": times,
+            "goal": GOAL,
+        },
     )
+
+
+def _table(
+    seconds: Mapping[str, list[float]], times: Mapping[str, float], options: argparse.Namespace
+) -> Table:
+    table = Table(
+        title=f"{options.encoder}, {options.batch} pairs of at most {options.length} tokens, "
+        f"{options.device}, {torch.get_num_threads()} threads"
+    )
+    table.add_column("objective", no_wrap=True)
+    table.add_column("seconds a step", justify="right")
+    table.add_column("times the plain step", justify="right")
     for name, found in seconds.items():
-        middle = statistics.median(found)
-        print(f"  {name:>28}: {middle:6.3f} s, {middle / plain:4.2f} x")
-    times = statistics.median(seconds[STARBUCKS]) / plain
-    print(f"  goal: {STARBUCKS} at most {GOAL} x, {'reached' if times <= GOAL else 'missed'}")
+        table.add_row(name, f"{statistics.median(found):.3f}", f"{times[name]:.2f}")
+    return table
 
 
 def _ways(model: SentenceTransformer) -> dict[str, nn.Module]:
@@ -110,6 +143,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--package", default="scipy")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     return parser.parse_args()
 
 

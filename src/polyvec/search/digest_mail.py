@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import Sequence
 from email import policy
+from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import parseaddr
@@ -40,7 +41,8 @@ def address(text: str) -> Address:
         raise BadInput(f"address {text!r}: has a line break or control character in it")
     name, spec = parseaddr(text)
     local, _, domain = spec.rpartition("@")
-    if not (_LOCAL_PART.fullmatch(local) and _DOMAIN.fullmatch(domain)):
+    alone = text.strip() == spec or text.strip().endswith(f"<{spec}>")
+    if not (alone and _LOCAL_PART.fullmatch(local) and _DOMAIN.fullmatch(domain)):
         raise BadInput(
             f"address {text!r}: give one like ada@example.org (other letters as punycode)"
         )
@@ -78,7 +80,8 @@ def compose(
     addresses = ", ".join(each.addr_spec for each in to)
     message["From"] = sender
     message["To"] = tuple(to)
-    message["Subject"] = digest.subject
+    # The policy's own folding loses blanks between encoded words, and may leave the first line empty.
+    message.set_raw("Subject", Header(digest.subject, header_name="Subject").encode())
     message["Date"] = digest.at
     message["Message-ID"] = f"<{digest.identity(addresses, identity).hex}@{sender.domain}>"
     label = re.sub(r"[^a-z0-9]+", "-", digest.name.lower()).strip("-") or "index"

@@ -23,11 +23,7 @@ _GROWTH = 3.0
 
 
 class Undelivered(BadInput):
-    """Nobody got the mail.
-
-    Args:
-        sentence: why.
-    """
+    """Nobody got the mail; the sentence says why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from email.headerregistry import Address
 from urllib.parse import unquote, urlsplit
 
+from polyvec.console import console
 from polyvec.errors import BadInput
 
 PASSWORD = "POLYVEC_SMTP_PASSWORD"
@@ -172,12 +173,19 @@ def deliver(
             **_attempt(server, sender.addr_spec, owed, message),
         }
         owed = tuple(each for each in owed if each in failures and failures[each].temporary)
-        if not owed or pause > patience or wait(pause):
+        if not owed or pause > patience:
+            break
+        console.print(
+            f"{server}: {_reasons(failures)}; trying again in {pause:g} seconds",
+            markup=False,
+            highlight=False,
+        )
+        if wait(pause):
             break
         patience -= pause
         pause *= _GROWTH
     if len(failures) == len(to):
-        reasons = "; ".join(dict.fromkeys(failure.reason for failure in failures.values()))
+        reasons = _reasons(failures)
         raise Undelivered(f"{server}: {reasons}; nothing was sent, and nothing is forgotten")
     refused = {each: failure.reason for each, failure in failures.items() if each not in owed}
     return Delivery(owed, refused)
@@ -189,6 +197,10 @@ class _Failure:
 
     temporary: bool
     reason: str
+
+
+def _reasons(failures: Mapping[str, _Failure]) -> str:
+    return "; ".join(dict.fromkeys(failure.reason for failure in failures.values()))
 
 
 def _attempt(

@@ -36,6 +36,7 @@ def _run(code: str, *arguments: str) -> str:
         "from polyvec.cli import app; app(['--help'], standalone_mode=False)",
         "from polyvec.cli import app; app(['adapt', '--help'], standalone_mode=False)",
         "from polyvec.cli import app; app(['serve', '--help'], standalone_mode=False)",
+        "from polyvec.cli import app; app(['watch', '--help'], standalone_mode=False)",
     ],
 )
 def test_nothing_heavy_is_imported(doing: str) -> None:

@@ -12,6 +12,7 @@ from polyvec.commands.judging import complexity, domain_gap, evaluate, methods, 
 from polyvec.commands.models import adapt, encode, merge, mine, pretrain, shrink, train
 from polyvec.commands.searching import index, search
 from polyvec.commands.serving import serve
+from polyvec.commands.watching import watch
 from polyvec.errors import BadInput
 
 app = typer.Typer(
@@ -24,7 +25,7 @@ app = typer.Typer(
 )
 for command in (
     *(adapt, pretrain, mine, train, merge, shrink, encode),
-    *(search, serve),
+    *(search, serve, watch),
     *(evaluate, reproduce, methods, complexity, domain_gap),
 ):
     app.command()(command)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import Envelope
 from tests.conftest import WORDS
 
 from polyvec.search.gate import Gate
@@ -126,3 +130,68 @@ def until() -> Callable[[Callable[[], bool]], None]:
             time.sleep(0.01)
 
     return wait
+
+
+@dataclass
+class Mailbox:
+    """A mail server on 127.0.0.1 and what it got.
+
+    ``refuse`` holds answers for the next mails, ``refuse_to`` those for the next times that somebody is named;
+    ``on_mail`` is called before a mail is answered.
+    """
+
+    envelopes: list[Envelope] = field(default_factory=list)
+    refuse: list[str] = field(default_factory=list)
+    refuse_to: dict[str, list[str]] = field(default_factory=dict)
+    on_mail: Callable[[], object] = lambda: None
+    port: int = 0
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if self.refuse_to.get(address):
+            return self.refuse_to[address].pop(0)
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):
+        if self.refuse:
+            return self.refuse.pop(0)
+        self.envelopes.append(envelope)
+        self.on_mail()
+        return "250 OK"
+
+    @property
+    def url(self) -> str:
+        return f"smtp://127.0.0.1:{self.port}"
+
+    @property
+    def mails(self) -> list[EmailMessage]:
+        read = policy.default
+        return [message_from_bytes(each.content, policy=read) for each in self.envelopes]
+
+    @property
+    def readers(self) -> list[list[str]]:
+        return [each.rcpt_tos for each in self.envelopes]
+
+
+@pytest.fixture
+def serve_mail() -> Iterator[Callable[..., Mailbox]]:
+    """A function that runs a mail server until the test ends, with options of aiosmtpd's Controller."""
+    running: list[Controller] = []
+
+    def run(**options) -> Mailbox:
+        mailbox = Mailbox()
+        with bind("127.0.0.1", 0) as free:
+            mailbox.port = free.getsockname()[1]
+        controller = Controller(mailbox, hostname="127.0.0.1", port=mailbox.port, **options)
+        controller.start()
+        running.append(controller)
+        return mailbox
+
+    yield run
+    for controller in running:
+        controller.stop()
+
+
+@pytest.fixture
+def mailbox(serve_mail) -> Mailbox:
+    return serve_mail()

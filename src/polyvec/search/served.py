@@ -15,6 +15,7 @@ from sentence_transformers import SentenceTransformer
 from polyvec.encoders.encoding import encode
 from polyvec.errors import BadInput
 from polyvec.search.dynamic_batching import DynamicBatching
+from polyvec.search.kept_map import KeptMap
 from polyvec.search.lance_table import NAME
 from polyvec.search.openai_format import ModelEntry
 
@@ -75,11 +76,13 @@ class Served:
         name: what requests call it.
         batching: its queue.
         index: where it made one.
+        map: of that index, to be shown.
     """
 
     name: str
     batching: DynamicBatching
     index: Searchable | None = None
+    map: KeptMap | None = None
     since: int = field(default_factory=lambda: int(time.time()))
 
     @property

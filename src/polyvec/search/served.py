@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -92,11 +93,12 @@ class Served:
 
     def entry(self, searchable: bool) -> ModelEntry:
         """Its line in /v1/models."""
+        longest = self.batching.model.max_seq_length
         return ModelEntry(
             id=self.name,
             created=self.since,
             dimensions=self.dimensions,
-            max_tokens=self.batching.model.max_seq_length,
+            max_tokens=longest if longest and math.isfinite(longest) else None,
             searchable=searchable,
         )
 

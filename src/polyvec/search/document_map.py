@@ -18,7 +18,7 @@ from polyvec.search.lance_table import COLUMNS, PassageTable
 from polyvec.search.map_topics import Topic, find_topics
 
 MOST = 20_000
-"""Passages on a map, unless said otherwise: some minutes of layout and 15 MB of page."""
+"""Passages on a map, unless said otherwise: a minute or two of layout and 10 MB of page."""
 
 _NEIGHBOURS = 15
 """UMAP's: passages around one whose distances are kept."""

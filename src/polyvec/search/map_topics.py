@@ -5,9 +5,9 @@ hierarchical density estimates*, PAKDD) over the places on the map; a passage be
 nearest neighbour. Ward's method joins neighbouring small topics to a few large ones.
 
 A topic is named by terms in the manner of class-based TF-IDF (Grootendorst 2022, *BERTopic*, arXiv:2203.05794): a term
-scores its share of the topic's passages, times the logarithm of how much larger that is than its share of all.
-Departing from the paper a term counts once a passage, so that one passage which repeats a word names nothing, and shares
-stand in the logarithm rather than counts, which with few topics would let words win that stand everywhere.
+scores its share of the topic's passages, times the logarithm of how much larger that is than its share of all. The
+paper is left in two things: a term counts once a passage, so that one passage which repeats a word names nothing; and
+shares stand in the logarithm, not counts, which with few topics would let words win that stand everywhere.
 """
 
 from __future__ import annotations

@@ -251,9 +251,11 @@ function lit(element, text) {
 
 const wordsOf = query => query.toLowerCase().match(/[\p{L}\p{N}_]+/gu) || [];
 
+// Words that begin as one of the query does, as on the page of search.
 function lights(query) {
   const words = wordsOf(query).filter((word, n, all) => word.length > 2 || all.length === 1);
-  return words.length ? new RegExp("(?<![\\p{L}\\p{N}_])(?:" + words.join("|") + ")[\\p{L}\\p{N}_]*", "giu") : null;
+  const stems = words.map(word => word.length > 5 ? word.replace(/(ing|ed|es|s)$/, "") : word.replace(/s$/, ""));
+  return words.length ? new RegExp("(?<![\\p{L}\\p{N}_])(?:" + stems.join("|") + ")[\\p{L}\\p{N}_]*", "giu") : null;
 }
 
 function card(element, n, most) {
@@ -297,6 +299,12 @@ function hover(n, x = 0, y = 0) {
 
 // ---- finding
 
+// Of many headings the innermost one, which tells hits of one document apart.
+function shortNameOf(n) {
+  const title = map.documents[passages.document[n]].title, inner = passages.heading[n].split(" > ").pop();
+  return [title, inner].filter((part, k, all) => part && all.indexOf(part) === k).join(" › ") || nameOf(n);
+}
+
 // Without a server: passages that have all words, the fewest characters for them first.
 function findHere(query) {
   const words = wordsOf(query);
@@ -318,7 +326,7 @@ async function find(query) {
   found = new Map(numbers.map((n, rank) => [n, rank + 1]));
   at("hits-part").hidden = !numbers.length;
   at("hits").replaceChildren(...numbers.slice(0, LISTED).map((n, rank) => {
-    const item = made("li"), button = made("button", `${rank + 1}. ${nameOf(n)}`);
+    const item = made("li"), button = made("button", `${rank + 1}. ${shortNameOf(n)}`);
     button.type = "button";
     button.addEventListener("click", () => { pin(n); show([n]); });
     item.append(button);

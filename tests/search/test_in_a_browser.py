@@ -26,7 +26,7 @@ CHROMIUM = next(
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no chromium is installed")
 
-PATIENCE = 30_000
+PATIENCE = 60_000
 """Milliseconds for what takes none on an idle machine."""
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from polyvec.console import console
 from polyvec.errors import BadInput, MissingExtra
 from polyvec.search.lance_table import COLUMNS, PassageTable
 from polyvec.search.map_topics import Topic, find_topics
@@ -95,10 +96,12 @@ def draw_map(
     if total > most:
         chosen = np.sort(np.random.default_rng(seed).choice(total, most, replace=False))
         rows, vectors = [rows[n] for n in chosen], vectors[chosen]
-    places = _framed(_layout(vectors, seed))
+    with console.status(f"laying out {len(rows):,} passages"):
+        places = _framed(_layout(vectors, seed))
     # Without titles: one that a whole book shares would name every topic of the book.
     texts = [f"{row['heading']}. {row['text']}" for row in rows]
-    topics, topic = find_topics(places, texts)
+    with console.status("naming topics"):
+        topics, topic = find_topics(places, texts)
     return DocumentMap(
         name=path.resolve().name,
         model=Path(table.metadata()["model"]).name,

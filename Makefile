@@ -8,7 +8,7 @@ COMPLETE := $(VENV)/.complete
 CONSTRAINTS := constraints.txt
 EXTRAS := dev,docs,minilm
 # What only tests need. The demo adapts to what is installed, so it takes no more than the extras above.
-MORE_EXTRAS := search,clients
+MORE_EXTRAS := search,map,clients
 
 # What the demo adapts to, for how long, and where its results go.
 DEMO_DOCS ?= python:

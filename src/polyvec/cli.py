@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from polyvec.commands.judging import complexity, domain_gap, evaluate, methods, reproduce
+from polyvec.commands.mapping import draw
 from polyvec.commands.models import adapt, encode, merge, mine, pretrain, shrink, train
 from polyvec.commands.searching import index, search
 from polyvec.commands.serving import serve
@@ -30,6 +31,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(index)
+app.command("map")(draw)  # a function called map would hide Python's
 
 
 @app.callback(invoke_without_command=True)

@@ -68,3 +68,24 @@ def test_from_documents_to_hits(
         said = capsys.readouterr().err.strip().splitlines()[-1]
         assert said.startswith("polyvec: ")
         assert sentence in said
+
+
+def test_a_map(
+    run, docs: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index, page, picture = (str(tmp_path / name) for name in ("index", "map.html", "map.png"))
+    assert run("index", "build", index, "--from", str(docs), "--model", str(model)) == 0
+    given = ["map", index, "--out", page, "--png", picture]
+    assert run(*given, "--filter", "document <> 'tea.md'") == 0
+    assert f"3 passages on {page} and {picture}" in capsys.readouterr().out
+    assert "Green" not in Path(page).read_text()
+    assert Path(picture).stat().st_size
+    assert run("map", index, "--keep") == 0
+    assert len(list(Path(index).glob("map-*.json"))) == 1
+    for arguments, sentence in (
+        (["map", str(docs)], "no index there"),
+        (["map", index, "--where", "kind ="], "filter 'kind ='"),
+        (["map", index, "--keep", "--filter", "kind = 'text'"], "leave --filter out"),
+    ):
+        assert run(*arguments) == 2
+        assert sentence in capsys.readouterr().err

@@ -15,6 +15,7 @@ import openai
 import pytest
 
 from polyvec.encoders.encoding import encode
+from polyvec.encoders.loading import load
 from polyvec.errors import BadInput
 from polyvec.search import openai_format
 from polyvec.search.dynamic_batching import DynamicBatching
@@ -316,6 +317,14 @@ def test_search(start, tiny_model) -> None:
         ("first", 32),
         ("second", 32),
     ]
+
+
+def test_a_model_that_reads_texts_of_any_length(live, model) -> None:
+    batching = DynamicBatching(load(str(model)))
+    assert batching.model.max_seq_length == float("inf")
+    found = live(create_app([Served("bag", batching)]))
+    [entry] = httpx.get(f"{found.address}/v1/models").json()["data"]
+    assert entry["max_tokens"] is None
 
 
 def test_nothing_to_search(start) -> None:

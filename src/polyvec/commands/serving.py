@@ -99,15 +99,17 @@ def _open(
     from polyvec.search.dynamic_batching import DynamicBatching
     from polyvec.search.served import Served, is_index, name_of
 
-    index = None
+    index = kept = None
     if is_index(given):
         from polyvec.search.index import Index
+        from polyvec.search.kept_map import KeptMap
 
         index = Index.open(given)
+        kept = KeptMap(given)
     model = load(given, device) if index is None else index.model
     name = name or name_of(given)
     counted = metrics.batches.labels(name).observe
-    return Served(name, DynamicBatching(model, on_batch=counted, **options), index)
+    return Served(name, DynamicBatching(model, on_batch=counted, **options), index, kept)
 
 
 def _greet(address: str, served: list[Served], keys: bool, host: str) -> None:

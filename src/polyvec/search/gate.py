@@ -13,10 +13,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from polyvec.search.metrics import Metrics
 from polyvec.search.openai_format import Refused
 
-_OPEN = ("/", "/healthz", "/openapi.json")
+_OPEN = ("/", "/map", "/healthz", "/openapi.json")
 """Paths that need no key: they tell nothing about models or documents."""
 
-_COUNTED = ("/", "/v1/embeddings", "/v1/models", "/search", "/healthz", "/metrics", "/openapi.json")
+_COUNTED = (
+    *("/", "/v1/embeddings", "/v1/models", "/search", "/map", "/map/state", "/map/data"),
+    *("/healthz", "/metrics", "/openapi.json"),
+)
 _ALWAYS = ("/healthz", "/metrics")
 
 _CLOSE = {"Connection": "close"}

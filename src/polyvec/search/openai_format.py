@@ -133,7 +133,9 @@ class ModelEntry(BaseModel):
     created: int
     owned_by: str = "polyvec"
     dimensions: Annotated[int, Field(description="Numbers in a vector.")]
-    max_tokens: Annotated[int | None, Field(description="Tokens of a text that are read.")]
+    max_tokens: Annotated[
+        int | None, Field(description="Tokens of a text that are read; null: all of them.")
+    ]
     searchable: Annotated[bool, Field(description="Whether /search takes it.")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -15,6 +16,7 @@ from sentence_transformers import SentenceTransformer
 from polyvec.encoders.encoding import encode
 from polyvec.errors import BadInput
 from polyvec.search.dynamic_batching import DynamicBatching
+from polyvec.search.kept_map import KeptMap
 from polyvec.search.lance_table import NAME
 from polyvec.search.openai_format import ModelEntry
 
@@ -75,11 +77,13 @@ class Served:
         name: what requests call it.
         batching: its queue.
         index: where it made one.
+        map: of that index, to be shown.
     """
 
     name: str
     batching: DynamicBatching
     index: Searchable | None = None
+    map: KeptMap | None = None
     since: int = field(default_factory=lambda: int(time.time()))
 
     @property
@@ -89,11 +93,12 @@ class Served:
 
     def entry(self, searchable: bool) -> ModelEntry:
         """Its line in /v1/models."""
+        longest = self.batching.model.max_seq_length
         return ModelEntry(
             id=self.name,
             created=self.since,
             dimensions=self.dimensions,
-            max_tokens=self.batching.model.max_seq_length,
+            max_tokens=longest if longest and math.isfinite(longest) else None,
             searchable=searchable,
         )
 

@@ -13,7 +13,6 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel
 
 from polyvec import __version__
@@ -21,6 +20,7 @@ from polyvec.errors import BadInput
 from polyvec.search.dynamic_batching import QueueFull, TextFailed
 from polyvec.search.errors_as_answers import answer_errors, describe_no_422
 from polyvec.search.gate import Gate
+from polyvec.search.map_answers import add_map
 from polyvec.search.metrics import CONTENT_TYPE, Metrics
 from polyvec.search.openai_format import (
     EmbeddingRequest,
@@ -32,6 +32,7 @@ from polyvec.search.openai_format import (
     embedding_body,
     texts_of,
 )
+from polyvec.search.pages import CONTENT_SECURITY_POLICY, render
 from polyvec.search.served import Mode, Ranked, Served, check_names, reorder, search
 
 _REORDERED = 50
@@ -39,12 +40,6 @@ _REORDERED = 50
 
 _MOST_HITS = 100
 _LONGEST_QUERY = 10_000
-
-_CSP = (
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
-    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-"""The page may load nothing but answers of this server."""
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorResponse, "description": "Something in the request is wrong."},
@@ -134,6 +129,8 @@ def create_app(
         yield
         for each in served:
             await asyncio.to_thread(each.batching.close)
+            if each.map:
+                await asyncio.to_thread(each.map.close)
 
     app = FastAPI(
         title="polyvec",
@@ -148,6 +145,7 @@ def create_app(
     answer_errors(app)
     _add_embeddings(app, served, limits, metrics)
     _add_search(app, served)
+    add_map(app, served, keys=gate.has_keys)
     _add_operation(app, served, gate, metrics)
     describe_no_422(app)
     return gate
@@ -259,11 +257,12 @@ def _add_search(app: FastAPI, served: Sequence[Served]) -> None:
 
 
 def _add_operation(app: FastAPI, served: Sequence[Served], gate: Gate, metrics: Metrics) -> None:
-    page = _page(keys=gate.has_keys)
+    mapped = any(each.map for each in served)
+    page = render("page.html.j2", keys=gate.has_keys, mapped=mapped)
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     async def start() -> HTMLResponse:
-        return HTMLResponse(page, headers={"Content-Security-Policy": _CSP})
+        return HTMLResponse(page, headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY})
 
     @app.get("/healthz", responses={503: {"description": "Send nothing here."}}, tags=["operation"])
     async def health() -> JSONResponse:
@@ -346,10 +345,3 @@ async def _gone(request: Request) -> None:
     """Return when the client has closed the connection."""
     while (await request.receive())["type"] != "http.disconnect":
         continue
-
-
-def _page(keys: bool) -> str:
-    environment = Environment(
-        loader=PackageLoader("polyvec.search"), autoescape=True, undefined=StrictUndefined
-    )
-    return environment.get_template("page.html.j2").render(keys=keys)

@@ -153,9 +153,7 @@ def _tiny(monkeypatch, tiny_model):
     diagonal = ((1, 8), (2, 32))
     means = {GRID: cells, SHALLOW: cells[:2], SIZES: diagonal, SMALL: diagonal[:1]}
     means[LARGE] = diagonal[1:]
-    budget = sts_sizes_model.BUDGETS["cpu"]._replace(
-        steps=3, batch=6, related=5, learning_rate=1e-2
-    )
+    budget = sts_sizes_model.BUDGETS["cpu"]._replace(batch=6, related=5, learning_rate=1e-2)
     for module in (sts_sizes, sts_sizes_model, twodmse, starbucks):
         for name, value in (
             ("LAYERS", 2),
@@ -170,6 +168,8 @@ def _tiny(monkeypatch, tiny_model):
     monkeypatch.setattr(sts_sizes_model, "TIMED_LENGTH", 8)
     monkeypatch.setattr(sts_sizes_model, "load", lambda name, device: tiny_model())
     monkeypatch.setitem(sts_sizes_model.BUDGETS, "cpu", budget)
+    for recipe in (twodmse, starbucks):
+        monkeypatch.setitem(recipe.STEPS, "cpu", 3)
     data = {"train": _pairs(20), "test": _pairs(12)}
     monkeypatch.setattr(sts_sizes_model, "_stsb", lambda: data)
     monkeypatch.setattr(sts_sizes_model, "_sick", lambda: _pairs(12))
@@ -238,7 +238,7 @@ def test_separate_models_are_cut_before_they_learn_and_learn_one_width(run, monk
     monkeypatch.setattr(
         sts_sizes_model, "train_equally", lambda given, *args, **more: seen.append(given)
     )
-    sts_sizes_model.separate(run, [(1, 8)])
+    sts_sizes_model.separate(run, [(1, 8)], steps=3)
     (given,) = seen
     assert given.layers == 1
     assert given.schedule.sizes(1, 32) == [(1, 8)]

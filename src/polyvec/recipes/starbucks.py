@@ -14,7 +14,7 @@ from statistics import fmean
 from typing import Any
 
 from polyvec.recipes.papers import find_paper
-from polyvec.recipes.recipe import Metrics, Recipe, Run, Source, Values, Verdict, gains
+from polyvec.recipes.recipe import Metrics, Recipe, Run, Scale, Source, Values, Verdict, gains
 from polyvec.recipes.sts_sizes import (
     DIAGONAL,
     FULL,
@@ -29,19 +29,21 @@ from polyvec.recipes.sts_sizes import (
     cell,
 )
 
+STEPS: dict[Scale, int] = {"cpu": 32, "gpu": 360}
+"""Of every model; 180 are an epoch."""
 _SEPARATE, _WHOLE = 0.01, 0.02
 
 
 def _system(run: Run, name: str) -> Metrics:
     from polyvec.recipes.sts_sizes_model import system
 
-    return system(run, name, DIAGONAL)
+    return system(run, name, DIAGONAL, STEPS[run.scale])
 
 
 def _separate(run: Run) -> Metrics:
     from polyvec.recipes.sts_sizes_model import separate
 
-    return separate(run, DIAGONAL)
+    return separate(run, DIAGONAL, STEPS[run.scale])
 
 
 def _sources() -> Mapping[str, Source]:

@@ -64,7 +64,6 @@ class Budget(NamedTuple):
     Attributes:
         length: tokens of a text that are read.
         batch: pairs in a step.
-        steps: of every model.
         learning_rate: the highest, one for all systems: the specification's.
         chunk_tokens: most padded tokens of a forward pass in training; sentences of like length go together.
         related: pairs of SICK that are asked.
@@ -72,45 +71,46 @@ class Budget(NamedTuple):
 
     length: int
     batch: int
-    steps: int
     learning_rate: float
     chunk_tokens: int | None
     related: int
 
 
 BUDGETS: dict[Scale, Budget] = {
-    "cpu": Budget(32, 32, 32, 5e-5, 512, 1000),
-    "gpu": Budget(64, 32, 360, 5e-5, None, 4927),
+    "cpu": Budget(32, 32, 5e-5, 512, 1000),
+    "gpu": Budget(64, 32, 5e-5, None, 4927),
 }
 
 
-def system(run: Run, name: str, sizes: Sequence[Size]) -> Metrics:
+def system(run: Run, name: str, sizes: Sequence[Size], steps: int) -> Metrics:
     """Train one system and ask it.
 
     Args:
         run: its seed is that of the order, and of the sizes that are drawn.
         name: of the system, from `polyvec.recipes.sts_sizes`.
         sizes: that are asked.
+        steps: of training.
     """
     if name == PLAIN:
-        return summary({test: _only(cells, sizes) for test, cells in _plain(run).items()})
-    return summary(_asked(run, _trained(run, name), sizes))
+        return summary({test: _only(cells, sizes) for test, cells in _plain(run, steps).items()})
+    return summary(_asked(run, _trained(run, name, steps), sizes))
 
 
-def separate(run: Run, sizes: Sequence[Size]) -> Metrics:
+def separate(run: Run, sizes: Sequence[Size], steps: int) -> Metrics:
     """Train a model for each size, its layers cut before it learns anything, and ask each for its own size.
 
     Args:
         run: as in `system`.
-        sizes: one model each, of as many steps as any system. At the full size that is the plain model.
+        sizes: one model each. At the full size that is the plain model.
+        steps: of each, as many as of any system.
     """
     found: Cells = {}
     for size in sizes:
         if size == (LAYERS, WIDTHS[-1]):
-            one = _plain(run)
+            one = _plain(run, steps)
         else:
             run.say(f"{cell(size)} alone")
-            one = _asked(run, _alone(run, size), [size])
+            one = _asked(run, _alone(run, size, steps), [size])
         for test, cells in one.items():
             found.setdefault(test, {})[size] = cells[size]
     return summary(found)
@@ -206,27 +206,28 @@ def grid(model: SentenceTransformer, sizes: Sequence[Size], tests: Mapping[str, 
     return found
 
 
-def _trained(run: Run, name: str) -> SentenceTransformer:
+def _trained(run: Run, name: str, steps: int) -> SentenceTransformer:
     model = start(run, LAYERS)
-    _learn(run, objective(name, model, run.seed))
+    _learn(run, objective(name, model, run.seed), steps)
     return model
 
 
-def _alone(run: Run, size: Size) -> SentenceTransformer:
+def _alone(run: Run, size: Size, steps: int) -> SentenceTransformer:
     """A model of so many layers, which learns at one width only."""
     model = start(run, size[0])
     whole = float(size[1] == WIDTHS[-1])
-    _learn(run, Elastic(model, CoSENTLoss(model), FixedSizes([size]), full_weight=whole))
+    given = Elastic(model, CoSENTLoss(model), FixedSizes([size]), full_weight=whole)
+    _learn(run, given, steps)
     return model
 
 
-def _learn(run: Run, given: Elastic) -> None:
+def _learn(run: Run, given: Elastic, steps: int) -> None:
     budget, rows = BUDGETS[run.scale], _stsb()["train"]
     given.chunk_tokens = budget.chunk_tokens
     train_equally(
         given,
         [list(rows["sentence1"]), list(rows["sentence2"])],
-        EqualBudget(steps=budget.steps),
+        EqualBudget(steps=steps),
         batch=budget.batch,
         learning_rate=budget.learning_rate,
         seed=run.seed,
@@ -242,11 +243,11 @@ def _asked(run: Run, model: SentenceTransformer, sizes: Sequence[Size]) -> Cells
     return grid(model, sizes, {STSB: _stsb()["test"], SICK: related})
 
 
-def _plain(run: Run) -> Cells:
+def _plain(run: Run, steps: int) -> Cells:
     """The plain model at all sizes; it is also the separate model of the full size, and trained once."""
     path = run.cache / f"{run.scale}-{code_digest()}-plain-{run.seed}.json"
     if not path.exists():
-        found = _asked(run, _trained(run, PLAIN), CELLS)
+        found = _asked(run, _trained(run, PLAIN, steps), CELLS)
         told = {
             test: [[*size, value] for size, value in cells.items()] for test, cells in found.items()
         }

@@ -30,6 +30,7 @@ from polyvec.search.openai_format import (
     Refused,
     cut,
     embedding_body,
+    holds_token_ids,
     texts_of,
 )
 from polyvec.search.served import Mode, Ranked, Served, check_names, reorder, search
@@ -176,7 +177,8 @@ def _add_embeddings(
                 param="input",
                 code="too_many_texts",
             )
-        texts = texts_of(body.input)
+        read = partial(texts_of, body.input)
+        texts = await asyncio.to_thread(read) if holds_token_ids(body.input) else read()
         if (characters := sum(map(len, texts))) > limits.characters:
             raise Refused(
                 413,

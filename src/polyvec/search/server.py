@@ -192,7 +192,8 @@ def _add_embeddings(
         metrics.tokens.labels(model.name).inc(found.tokens)
         vectors = found.vectors if body.dimensions is None else cut(found.vectors, body.dimensions)
         as_base64 = body.encoding_format == "base64"
-        return JSONResponse(embedding_body(vectors, found.tokens, model.name, as_base64))
+        content = embedding_body(vectors, found.tokens, model.name, as_base64)
+        return Response(content, media_type="application/json")
 
     @app.get("/v1/models", responses={401: _ERRORS[401]}, tags=["OpenAI"])
     async def models() -> ModelList:

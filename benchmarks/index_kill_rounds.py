@@ -4,7 +4,7 @@ Each round changes some documents and starts a process that adds them, in commit
 committed once the call has returned. It is killed by SIGKILL, and another process reads the index: each document that
 was said to be committed is there as it was said, and every document is whole, in its old version or in its new one. At
 the end the same command finishes what was killed, and the index equals one that nothing happened to. One round in
-twenty is not killed, and a few end before they are: ``--rounds 1200`` has more than a thousand kills.
+twenty is not killed, and some end before they are: of 1,200 rounds about a thousand are killed.
 
 Processes are forked from one that never opens an index, so that a round costs no imports.
 """
@@ -80,7 +80,12 @@ def main() -> None:
     }
     print(json.dumps(result))
     if options.out:
-        report = {**_circumstances(), "options": vars(options), **result, "seconds": seconds}
+        report = {
+            **_circumstances(),
+            "options": {**vars(options), "out": None},
+            **result,
+            "seconds": seconds,
+        }
         text = json.dumps({**report, "each_round": rounds}, default=str)
         options.out.write_text(text.replace("}, {", "},\n{") + "\n")
 

@@ -76,7 +76,7 @@ def main() -> None:
         if load.errors:
             print(f"{mode}: {len(load.errors)} errors, the first: {load.errors[0]}")
     if options.out:
-        options.out.write_text(json.dumps(_report(loads, options), indent=1, default=str) + "\n")
+        options.out.write_text(json.dumps(_report(loads, options), default=str) + "\n")
     sys.exit(any(load.errors for load in loads.values()))
 
 
@@ -219,7 +219,7 @@ def _report(loads: dict[str, Load], options: argparse.Namespace) -> dict[str, ob
                 "seconds": load.seconds,
                 "server_processor_seconds": load.server_processor,
                 "client_processor_seconds": load.client_processor,
-                "latencies": load.latencies,
+                "latencies": [round(latency, 4) for latency in load.latencies],
                 "errors": load.errors,
             }
             for mode, load in loads.items()

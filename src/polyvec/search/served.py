@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
@@ -89,11 +90,13 @@ class Served:
 
     def entry(self, searchable: bool) -> ModelEntry:
         """Its line in /v1/models."""
+        longest = self.batching.model.max_seq_length
         return ModelEntry(
             id=self.name,
             created=self.since,
             dimensions=self.dimensions,
-            max_tokens=self.batching.model.max_seq_length,
+            # Models that look words up in a table read texts of any length, and say infinity.
+            max_tokens=longest if longest and isfinite(longest) else None,
             searchable=searchable,
         )
 

@@ -56,6 +56,11 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     503: {"model": ErrorResponse, "description": "The server is about to end."},
 }
 
+_GATE_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: _ERRORS[status] for status in (401, 413, 503)
+}
+"""What any request with a key may get before it is looked at."""
+
 Result = TypeVar("Result")
 
 
@@ -195,7 +200,7 @@ def _add_embeddings(
         content = embedding_body(vectors, found.tokens, model.name, as_base64)
         return Response(content, media_type="application/json")
 
-    @app.get("/v1/models", responses={401: _ERRORS[401]}, tags=["OpenAI"])
+    @app.get("/v1/models", responses=_GATE_ERRORS, tags=["OpenAI"])
     async def models() -> ModelList:
         """The models that are served; the first is the one that /search takes where none is named."""
         searchable = any(each.index for each in served)
@@ -277,7 +282,15 @@ def _add_operation(app: FastAPI, served: Sequence[Served], gate: Gate, metrics: 
             return JSONResponse({"status": "broken"}, 503)
         return JSONResponse({"status": "ok"})
 
-    @app.get("/metrics", response_class=Response, tags=["operation"])
+    @app.get(
+        "/metrics",
+        response_class=Response,
+        responses={
+            200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+            **_GATE_ERRORS,
+        },
+        tags=["operation"],
+    )
     async def counters() -> Response:
         """Counters for Prometheus."""
         return Response(metrics.page(), media_type=CONTENT_TYPE)

@@ -52,7 +52,11 @@ def main() -> None:
     for name, result in results.items():
         Console(width=110).print(_table(name, result))
     if options.out:
-        report = {**_circumstances(), "options": vars(options), "results": results}
+        report = {
+            **_circumstances(),
+            "options": {**vars(options), "out": None},
+            "results": results,
+        }
         options.out.write_text(json.dumps(report, indent=1, default=str) + "\n")
 
 

@@ -2,7 +2,8 @@
 
 Two servers are started on 127.0.0.1 with the same model, one of which computes each request by itself. They are loaded
 in turn, by clients that each keep one connection and send the next text when the last one is answered. Clients and
-servers share the processor, which costs both the same. Texts are first paragraphs of docstrings of this machine.
+servers share the processor, which costs both the same; what each took of it is told. Texts are first paragraphs of
+docstrings of this machine.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -38,6 +40,8 @@ class Load:
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    server_processor: float = 0.0
+    client_processor: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -55,7 +59,10 @@ def main() -> None:
             asyncio.run(_clients(port, texts, options, options.warm_up, Load()))
         for _ in range(options.rounds):
             for mode, port in ports.items():
+                ours, its = _processor_seconds(os.getpid()), _processor_seconds(servers[mode].pid)
                 asyncio.run(_clients(port, texts, options, options.seconds, loads[mode]))
+                loads[mode].client_processor += _processor_seconds(os.getpid()) - ours
+                loads[mode].server_processor += _processor_seconds(servers[mode].pid) - its
     finally:
         for server in servers.values():
             server.send_signal(signal.SIGTERM)
@@ -69,7 +76,7 @@ def main() -> None:
         if load.errors:
             print(f"{mode}: {len(load.errors)} errors, the first: {load.errors[0]}")
     if options.out:
-        options.out.write_text(json.dumps(_report(loads, options), indent=1, default=str) + "\n")
+        options.out.write_text(json.dumps(_report(loads, options), default=str) + "\n")
     sys.exit(any(load.errors for load in loads.values()))
 
 
@@ -125,6 +132,11 @@ def _port(server: subprocess.Popen[str]) -> int:
     return int(found[1])
 
 
+def _processor_seconds(process: int) -> float:
+    times = psutil.Process(process).cpu_times()
+    return times.user + times.system
+
+
 async def _clients(
     port: int, texts: list[str], options: argparse.Namespace, seconds: float, load: Load
 ) -> None:
@@ -175,7 +187,8 @@ def _table(loads: dict[str, Load], options: argparse.Namespace) -> Table:
         f"{options.rounds} rounds of {options.seconds:g} s"
     )
     table.add_column("server", no_wrap=True)
-    for column in ("requests", "errors", "requests/s", "p50 ms", "p99 ms"):
+    columns = ("requests", "errors", "requests/s", "p50 ms", "p99 ms", "server ms", "client ms")
+    for column in columns:
         table.add_column(column, justify="right")
     for mode, load in loads.items():
         half, most = (
@@ -184,7 +197,9 @@ def _table(loads: dict[str, Load], options: argparse.Namespace) -> Table:
             else ("-", "-")
         )
         counts = (f"{len(load.latencies)}", f"{len(load.errors)}", f"{load.rate:.1f}")
-        table.add_row(mode, *counts, half, most)
+        spent = (load.server_processor, load.client_processor)  # for one request
+        each = (f"{1000 * s / max(1, len(load.latencies)):.1f}" for s in spent)
+        table.add_row(mode, *counts, half, most, *each)
     return table
 
 
@@ -202,7 +217,9 @@ def _report(loads: dict[str, Load], options: argparse.Namespace) -> dict[str, ob
             mode: {
                 "requests_per_second": load.rate,
                 "seconds": load.seconds,
-                "latencies": load.latencies,
+                "server_processor_seconds": load.server_processor,
+                "client_processor_seconds": load.client_processor,
+                "latencies": [round(latency, 4) for latency in load.latencies],
                 "errors": load.errors,
             }
             for mode, load in loads.items()

@@ -195,3 +195,41 @@ def serve_mail() -> Iterator[Callable[..., Mailbox]]:
 @pytest.fixture
 def mailbox(serve_mail) -> Mailbox:
     return serve_mail()
+
+
+@pytest.fixture
+def start(live, tiny_model):
+    """A function that starts a server of tiny models with some options, and returns its address and gate."""
+
+    def run(names=("tiny",), index=None, queue=None, **options):
+        from polyvec.search.dynamic_batching import DynamicBatching
+        from polyvec.search.metrics import Metrics
+        from polyvec.search.served import Served
+        from polyvec.search.server import create_app
+
+        metrics = Metrics()
+        served = []
+        for name in names:
+            model = index.model if index and not served else tiny_model()
+            counted = metrics.batches.labels(name).observe
+            batching = DynamicBatching(model, on_batch=counted, **(queue or {}))
+            served.append(Served(name, batching, index if not served else None))
+        found = live(create_app(served, metrics=metrics, **options))
+        found.served = served
+        return found
+
+    return run
+
+
+@pytest.fixture
+def cl100k(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], list[int]]]:
+    """A function that gives OpenAI's token ids of a text; LlamaIndex ships the file that tiktoken would download."""
+    shipped = pytest.importorskip("llama_index.core").__path__[0]
+    from polyvec.search.openai_format import _cl100k
+
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", f"{shipped}/_static/tiktoken_cache")
+    _cl100k.cache_clear()
+    encoding = _cl100k()
+    assert encoding is not None
+    yield encoding.encode_ordinary
+    _cl100k.cache_clear()

@@ -3,11 +3,9 @@
 import base64
 import json
 import socket
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from types import ModuleType
 
 import httpx
 import numpy as np
@@ -20,7 +18,6 @@ from polyvec.errors import BadInput
 from polyvec.search import openai_format
 from polyvec.search.dynamic_batching import DynamicBatching
 from polyvec.search.index import Index
-from polyvec.search.metrics import Metrics
 from polyvec.search.served import Served, is_index, name_of
 from polyvec.search.server import Limits, create_app
 
@@ -53,25 +50,6 @@ class WordIndex:
             for n, text in enumerate(self.texts)
         ]
         return sorted(hits, key=lambda hit: -hit.score)[:k]
-
-
-@pytest.fixture
-def start(live, tiny_model):
-    """A function that starts a server of tiny models with some options, and returns its address and gate."""
-
-    def run(names=("tiny",), index=None, queue=None, **options):
-        metrics = Metrics()
-        served = []
-        for name in names:
-            model = index.model if index and not served else tiny_model()
-            counted = metrics.batches.labels(name).observe
-            batching = DynamicBatching(model, on_batch=counted, **(queue or {}))
-            served.append(Served(name, batching, index if not served else None))
-        found = live(create_app(served, metrics=metrics, **options))
-        found.served = served
-        return found
-
-    return run
 
 
 def client(found, key: str = "-") -> openai.OpenAI:
@@ -265,28 +243,21 @@ def test_a_text_that_fails_is_named(start) -> None:
     assert answer.json()["error"]["message"] == "text 1 of input cannot be encoded (ValueError)"
 
 
-def test_token_ids_become_their_text(start, monkeypatch, tiny_model) -> None:
-    class Encoding:
-        words = ("a", " boat", " cat")
+def test_token_ids_become_their_text(start, tiny_model, cl100k) -> None:
+    asked = client(start()).embeddings
+    answer = asked.create(input=[cl100k("a boat"), cl100k("a cat")], model="tiny")
+    expected = encode(tiny_model(), ["a boat", "a cat"], normalize=True)
+    np.testing.assert_allclose([row.embedding for row in answer.data], expected, atol=1e-5)
+    one = asked.create(input=cl100k("a cat"), model="tiny")
+    np.testing.assert_allclose(one.data[0].embedding, expected[1], atol=1e-5)
 
-        def decode(self, ids, errors):
-            return "".join(self.words[n] if n >= 0 else {}[n] for n in ids)
 
-    tiktoken = ModuleType("tiktoken")
-    tiktoken.get_encoding = lambda name: {"cl100k_base": Encoding()}[name]
-    monkeypatch.setitem(sys.modules, "tiktoken", tiktoken)
-    openai_format._cl100k.cache_clear()
-    try:
-        found = start()
-        answer = client(found).embeddings.create(input=[[0, 1], [0, 2]], model="tiny")
-        expected = encode(tiny_model(), ["a boat", "a cat"], normalize=True)
-        np.testing.assert_allclose([row.embedding for row in answer.data], expected, atol=1e-5)
-        one = client(found).embeddings.create(input=[0, 2], model="tiny")
-        np.testing.assert_allclose(one.data[0].embedding, expected[1], atol=1e-5)
-        wrong = post(found, {"input": [-1], "model": "tiny"})
-        assert "none of cl100k_base" in wrong.json()["error"]["message"]
-    finally:
-        openai_format._cl100k.cache_clear()
+def test_token_ids_may_be_cut_within_a_character(cl100k) -> None:
+    ids = cl100k("a 😀")
+    assert openai_format.texts_of([ids, ids[:-1]]) == ["a 😀", "a"]
+    for wrong in (-1, 100_256, 2**40, 2**200):
+        with pytest.raises(openai_format.Refused, match="none of cl100k_base"):
+            openai_format.texts_of([wrong])
 
 
 def test_search(start, tiny_model) -> None:

@@ -110,10 +110,11 @@ def encode_window(
     inputs: Sequence[Any],
     settings: Settings,
     advance: Callable[[int], None],
-) -> tuple[Vectors, NDArray[np.intp]]:
-    """Encode a few inputs at once in the calling thread, and count what the model read of each.
+) -> Iterator[tuple[Rows, Vectors, NDArray[np.intp]]]:
+    """Encode a few inputs at once in the calling thread, batch by batch, and count what the model read of each.
 
-    The vectors are those of `encode_parts`; this one is for a server, whose next inputs are not known yet.
+    The vectors are those of `encode_parts`; this one is for a server, whose next inputs are not known yet, and whose
+    clients wait for the end of a batch rather than of all.
 
     Args:
         model: as in `encode`.
@@ -121,21 +122,25 @@ def encode_window(
         settings: how.
         advance: told after each batch how many inputs it had.
 
-    Returns:
-        Their vectors, in order, and the tokens of each as the model read it: with its prompt and special tokens, cut at
-        the model's longest length; 0 for what has no tokens.
+    Yields:
+        For each batch the positions of its inputs, each of which comes once in all; their vectors; and the tokens of
+        each as the model read it: with its prompt and special tokens, cut at the model's longest length; 0 for what
+        has no tokens.
     """
     model.eval()
     features = model.preprocess(list(inputs), prompt=settings.prompt, **settings.options)
     if _can_be_cut(features):
         lengths = features["attention_mask"].sum(dim=1).numpy()
-        return _by_tokens(model, features, settings, advance), lengths
-    if len(inputs) > _BATCH_COUNT:
-        parts = [inputs[at : at + _BATCH_COUNT] for at in range(0, len(inputs), _BATCH_COUNT)]
-        found = [encode_window(model, part, settings, advance) for part in parts]
-        return np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found])
-    lengths = _lengths_in_a_row(features, len(inputs))
-    return _forward(model, features, settings, advance), lengths
+        for rows in batches_by_tokens(lengths, settings.batch_tokens):
+            yield rows, _forward(model, _cut(features, rows), settings, advance), lengths[rows]
+    elif len(inputs) > _BATCH_COUNT:
+        for at in range(0, len(inputs), _BATCH_COUNT):
+            part = inputs[at : at + _BATCH_COUNT]
+            for rows, vectors, counts in encode_window(model, part, settings, advance):
+                yield rows + at, vectors, counts
+    else:
+        counts = _lengths_in_a_row(features, len(inputs))
+        yield np.arange(len(inputs)), _forward(model, features, settings, advance), counts
 
 
 def batches_by_tokens(lengths: NDArray[np.integer[Any]], budget: int) -> list[Rows]:

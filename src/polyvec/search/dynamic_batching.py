@@ -326,10 +326,17 @@ class DynamicBatching:
 
     def _compute_alike(self, window: _Window, settings: Settings) -> None:
         """Compute texts that have one prompt; where that fails, each by itself, so that one fails alone."""
+        left = set(range(len(window.owners)))
         try:
-            vectors, tokens = encode_window(self.model, window.texts, settings, self._on_batch)
-            if not np.isfinite(vectors).all():
-                raise ValueError("the model gives a vector that is not finite")
+            for rows, vectors, tokens in encode_window(
+                self.model, window.texts, settings, self._on_batch
+            ):
+                if not np.isfinite(vectors).all():
+                    raise ValueError("the model gives a vector that is not finite")
+                # At once: who is answered asks again while the next batch is computed, and joins the next window.
+                for row, vector, count in zip(rows.tolist(), vectors, tokens.tolist(), strict=True):
+                    _deliver(window.owners[row], window.places[row], vector, count)
+                    left.remove(row)
         except Exception as error:
             if len(window.owners) == 1:
                 _log.warning("a text cannot be encoded", exc_info=error)
@@ -337,14 +344,10 @@ class DynamicBatching:
                 failure.__cause__ = error
                 _fail(window.owners[0].future, failure)
                 return
-            for owner, place in zip(window.owners, window.places, strict=True):
+            for row in sorted(left):
+                owner = window.owners[row]
                 if not owner.is_over:
-                    self._compute_alike(_Window([owner], [place]), settings)
-            return
-        for owner, place, vector, count in zip(
-            window.owners, window.places, vectors, tokens.tolist(), strict=True
-        ):
-            _deliver(owner, place, vector, count)
+                    self._compute_alike(_Window([owner], [window.places[row]]), settings)
 
     def _answer_one_call(self) -> None:
         with self._changed:

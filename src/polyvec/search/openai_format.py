@@ -6,23 +6,28 @@ not know them lose nothing.
 Lists of token ids need a word. OpenAI's own models take ids of tiktoken's ``cl100k_base`` beside texts, and LangChain's
 ``OpenAIEmbeddings`` sends nothing else unless told not to. Their numbers mean nothing to another model's tokenizer, and
 would give vectors of other words without any error. So ids are turned back into the text that they stand for, where
-tiktoken is installed, and refused otherwise.
+tiktoken has its file of them, and refused otherwise.
 """
 
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import orjson
 from fastapi import HTTPException
 from pydantic import BaseModel, Field, StrictInt, StrictStr
 
 from polyvec.encoders.token_batches import Vectors
 
 TokenIds = list[StrictInt]
+
+_loading = threading.Lock()
+"""Several requests at once would load, or download, the same file."""
 
 
 class Refused(HTTPException):
@@ -72,8 +77,8 @@ class EmbeddingRequest(BaseModel):
     input: Annotated[
         StrictStr | list[StrictStr] | TokenIds | list[TokenIds],
         Field(
-            description="A text or a list of texts. Lists of token ids of cl100k_base are taken where tiktoken is "
-            "installed beside the server.",
+            description="A text or a list of texts. Lists of token ids of cl100k_base are taken where the server "
+            "has tiktoken's file of them.",
             examples=["How do I join two tables?", ["a cat", "a dog"]],
         ),
     ]
@@ -161,6 +166,16 @@ class ErrorResponse(BaseModel):
     error: Problem
 
 
+def holds_token_ids(given: str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]]) -> bool:
+    """Whether `texts_of` has to turn ids into texts, for which it may load a file, or wait for a download.
+
+    Example:
+        >>> holds_token_ids(["a cat"]), holds_token_ids([64, 8415]), holds_token_ids([[64, 8415]])
+        (False, True, True)
+    """
+    return not isinstance(given, str) and not isinstance(next(iter(given), ""), str)
+
+
 def texts_of(given: str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]]) -> list[str]:
     """The texts of a request, in its order.
 
@@ -202,30 +217,32 @@ def _is_unicode(text: str) -> bool:
 
 
 def _decoded(ids: Sequence[int]) -> str:
-    encoding = _cl100k()
+    with _loading:
+        encoding = _cl100k()
     if encoding is None:
         raise Refused(
             400,
-            "input holds token ids, and this server cannot turn them back into text; send texts (with LangChain: "
-            "OpenAIEmbeddings(check_embedding_ctx_length=False)), or install tiktoken beside the server",
+            "input holds token ids, and this server has no file to turn them back into text; send texts (with "
+            "LangChain: OpenAIEmbeddings(check_embedding_ctx_length=False)), or give tiktoken the file of cl100k_base",
             param="input",
             code="token_ids_not_supported",
         )
     try:
-        text: str = encoding.decode(list(ids), errors="strict")
+        content: bytes = encoding.decode_bytes(list(ids))
     # What it raises for ids that do not exist depends on how large they are.
-    except (KeyError, OverflowError, ValueError) as error:
+    except (KeyError, OverflowError) as error:
         raise Refused(
             400, "input holds token ids that are none of cl100k_base; send texts", param="input"
         ) from error
-    return text
+    # Clients cut long lists anywhere, also within the bytes of one character, which is lost then.
+    return content.decode(errors="ignore")
 
 
 @lru_cache(maxsize=1)
 def _cl100k() -> Any:
     """The encoding of tiktoken, or None where it, or the file that it downloads once, is not there."""
     try:
-        import tiktoken  # type: ignore[import-not-found,unused-ignore]
+        import tiktoken
 
         return tiktoken.get_encoding("cl100k_base")
     # Its downloader raises what the library for HTTP in it happens to raise.
@@ -246,19 +263,20 @@ def cut(vectors: Vectors, dimensions: int) -> Vectors:
     return scaled.astype(np.float32, copy=False)
 
 
-def embedding_body(vectors: Vectors, tokens: int, model: str, as_base64: bool) -> dict[str, Any]:
-    """An `EmbeddingResponse`, made without checking each of its many numbers.
+def embedding_body(vectors: Vectors, tokens: int, model: str, as_base64: bool) -> bytes:
+    """An `EmbeddingResponse` in JSON, made without looking at each of its many numbers in Python.
 
     Example:
-        >>> body = embedding_body(np.zeros((1, 2), np.float32), 3, "minilm", as_base64=True)
+        >>> import json
+        >>> body = json.loads(embedding_body(np.zeros((1, 2), np.float32), 3, "minilm", as_base64=True))
         >>> body["data"][0]["embedding"], body["usage"]["prompt_tokens"]
         ('AAAAAAAAAAA=', 3)
     """
-    rows = vectors.astype("<f4", copy=False)
-    found: list[Any] = (
-        [base64.b64encode(row.tobytes()).decode() for row in rows] if as_base64 else rows.tolist()
-    )
-    return {
+    rows = np.ascontiguousarray(vectors, np.float32)
+    found: list[Any] = list(rows)
+    if as_base64:
+        found = [base64.b64encode(row.tobytes()).decode() for row in rows.astype("<f4", copy=False)]
+    body = {
         "object": "list",
         "data": [
             {"object": "embedding", "index": number, "embedding": embedding}
@@ -267,3 +285,4 @@ def embedding_body(vectors: Vectors, tokens: int, model: str, as_base64: bool) -
         "model": model,
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     }
+    return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)

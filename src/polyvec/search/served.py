@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
@@ -98,7 +98,8 @@ class Served:
             id=self.name,
             created=self.since,
             dimensions=self.dimensions,
-            max_tokens=longest if longest and math.isfinite(longest) else None,
+            # Models that look words up in a table read texts of any length, and say infinity.
+            max_tokens=longest if longest and isfinite(longest) else None,
             searchable=searchable,
         )
 

@@ -30,6 +30,7 @@ from polyvec.search.openai_format import (
     Refused,
     cut,
     embedding_body,
+    holds_token_ids,
     texts_of,
 )
 from polyvec.search.pages import CONTENT_SECURITY_POLICY, render
@@ -49,6 +50,11 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     429: {"model": ErrorResponse, "description": "Too much waits; see Retry-After."},
     503: {"model": ErrorResponse, "description": "The server is about to end."},
 }
+
+_GATE_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: _ERRORS[status] for status in (401, 413, 503)
+}
+"""What any request with a key may get before it is looked at."""
 
 Result = TypeVar("Result")
 
@@ -174,7 +180,8 @@ def _add_embeddings(
                 param="input",
                 code="too_many_texts",
             )
-        texts = texts_of(body.input)
+        read = partial(texts_of, body.input)
+        texts = await asyncio.to_thread(read) if holds_token_ids(body.input) else read()
         if (characters := sum(map(len, texts))) > limits.characters:
             raise Refused(
                 413,
@@ -188,9 +195,10 @@ def _add_embeddings(
         metrics.tokens.labels(model.name).inc(found.tokens)
         vectors = found.vectors if body.dimensions is None else cut(found.vectors, body.dimensions)
         as_base64 = body.encoding_format == "base64"
-        return JSONResponse(embedding_body(vectors, found.tokens, model.name, as_base64))
+        content = embedding_body(vectors, found.tokens, model.name, as_base64)
+        return Response(content, media_type="application/json")
 
-    @app.get("/v1/models", responses={401: _ERRORS[401]}, tags=["OpenAI"])
+    @app.get("/v1/models", responses=_GATE_ERRORS, tags=["OpenAI"])
     async def models() -> ModelList:
         """The models that are served; the first is the one that /search takes where none is named."""
         searchable = any(each.index for each in served)
@@ -273,7 +281,15 @@ def _add_operation(app: FastAPI, served: Sequence[Served], gate: Gate, metrics: 
             return JSONResponse({"status": "broken"}, 503)
         return JSONResponse({"status": "ok"})
 
-    @app.get("/metrics", response_class=Response, tags=["operation"])
+    @app.get(
+        "/metrics",
+        response_class=Response,
+        responses={
+            200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+            **_GATE_ERRORS,
+        },
+        tags=["operation"],
+    )
     async def counters() -> Response:
         """Counters for Prometheus."""
         return Response(metrics.page(), media_type=CONTENT_TYPE)

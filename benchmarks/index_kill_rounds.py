@@ -32,7 +32,7 @@ from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from polyvec.console import console
-from polyvec.search import index as index_module
+from polyvec.search import changes
 from polyvec.search.index import Index
 from polyvec.search.lance_table import PassageTable
 
@@ -72,7 +72,7 @@ def main() -> None:
 def _rounds(folder: Path, options: argparse.Namespace) -> None:
     rng = random.Random(options.seed)
     model = _bag_of_words()
-    index_module._COMMIT = COMMIT
+    changes.COMMIT = COMMIT
     docs, path = folder / "docs", folder / "index"
     docs.mkdir()
     versions = dict.fromkeys(range(options.documents), 0)

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -21,17 +21,10 @@ import pyarrow as pa
 from polyvec.encoders.encoding import Precision, encode
 from polyvec.encoders.loading import load, model_fingerprint
 from polyvec.encoders.token_batches import Task, Vectors
+from polyvec.encoders.vector_files import Part, npy_bytes
 from polyvec.errors import BadInput, MissingExtra
 
 Engine = Literal["local", "ray"]
-
-
-class Part(NamedTuple):
-    """Texts that a worker encodes at once, their ids where what it writes needs them, and a number to know them by."""
-
-    number: int
-    texts: Sequence[str]
-    ids: Sequence[str] = ()
 
 
 Keep = Callable[[Part, Vectors], bytes]
@@ -125,9 +118,7 @@ def encode_lists_on_ray(
 
 
 def _as_bytes(_: Part, vectors: Vectors) -> bytes:
-    content = io.BytesIO()
-    np.save(content, vectors, allow_pickle=False)
-    return content.getvalue()
+    return npy_bytes(vectors)
 
 
 def _worker(job: RayJob, keep: Keep) -> type:

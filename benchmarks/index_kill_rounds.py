@@ -37,7 +37,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from polyvec.console import console
 from polyvec.machine import processor
-from polyvec.search import index as index_module
+from polyvec.search import changes
 from polyvec.search.index import Index
 from polyvec.search.lance_table import PassageTable
 
@@ -94,7 +94,7 @@ def _rounds(folder: Path, options: argparse.Namespace) -> tuple[list[dict[str, A
     """What happened in each round, and seconds in all; an assertion fails where something was lost."""
     rng = random.Random(options.seed)
     model = _bag_of_words()
-    index_module._COMMIT = COMMIT
+    changes.COMMIT = COMMIT
     docs, path = folder / "docs", folder / "index"
     docs.mkdir()
     versions = dict.fromkeys(range(options.documents), 0)

@@ -258,7 +258,7 @@ def test_output_that_cannot_be_written(lines: str, tiny_model_path: Path, tmp_pa
 
 @pytest.mark.parametrize("name", ["out", "out.csv", "out.pt", "out.parquet.gz"])
 def test_an_unknown_suffix_is_refused_first(name: str, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"give F\.parquet or F\.npy"):
+    with pytest.raises(BadInput, match=r"give F\.parquet, F\.npy or F\.lance"):
         encode_file("no-such-model", "no-such-input", tmp_path / name)
 
 

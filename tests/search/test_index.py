@@ -15,9 +15,9 @@ import pytest
 from polyvec.encoders.encoding import encode
 from polyvec.encoders.loading import load
 from polyvec.errors import BadInput, MissingExtra
-from polyvec.search import index as index_module
+from polyvec.search import changes as changes_module
 from polyvec.search.index import Index
-from polyvec.search.lance_table import writing
+from polyvec.search.storage import writing
 
 
 @pytest.fixture
@@ -325,7 +325,7 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(
         return add(self, rows)
 
     monkeypatch.setattr(table, "add", filling_up)
-    monkeypatch.setattr(index_module, "_COMMIT", 1)
+    monkeypatch.setattr(changes_module, "COMMIT", 1)
     for name in ("new", "newer"):
         (docs / f"{name}.md").write_text(f"# {name}\n\nA {name} garden.\n")
     with pytest.raises(BadInput, match="no space is left"):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from polyvec.commands.options import Device, Restart, TextColumn, show_table
+from polyvec.commands.options import Address, Device, Engine, Restart, TextColumn, show_table
 from polyvec.errors import BadInput
 
 
@@ -172,7 +172,7 @@ def encode(
             help=".txt (a text a line), .jsonl, .csv, .parquet, or DOCS as in adapt.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="F.parquet (ids and vectors) or F.npy.")],
+    out: Annotated[Path, typer.Option(help="F.parquet (ids and vectors), F.lance or F.npy.")],
     text_column: TextColumn = None,
     float32: Annotated[
         bool,
@@ -180,10 +180,13 @@ def encode(
     ] = False,
     device: Device = "auto",
     restart: Restart = False,
+    engine: Engine = "local",
+    address: Address = None,
 ) -> None:
     """Turn texts into vectors.
 
-    Example: `polyvec encode minilm questions.txt --out questions.parquet`.
+    Example: `polyvec encode minilm questions.txt --out questions.parquet`, or on a cluster
+    `polyvec encode minilm docs/ --out docs.lance --engine ray --address 10.0.0.1:6379`.
     The same command continues after an interruption.
     """
     from polyvec.encoders.encoding import encode_file
@@ -196,6 +199,8 @@ def encode(
         device=device,
         quantise=not float32,
         restart=restart,
+        engine=engine,
+        address=address,
     )
     typer.echo(f"Vectors: {out}")
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from polyvec.commands.options import Device, Restart, TextColumn, show_table
+from polyvec.commands.options import Address, Device, Engine, Restart, TextColumn, show_table
 
 if TYPE_CHECKING:
     from polyvec.search.index import Changes
 
-Folder = Annotated[Path, typer.Argument(metavar="PATH", help="Folder of the index.")]
+Folder = Annotated[
+    str, typer.Argument(metavar="PATH", help="Folder of the index, or s3://, gs://, az://.")
+]
 Source = Annotated[str, typer.Option("--from", metavar="DOCS", help="Documents, as in adapt.")]
 Model = Annotated[
     str | None, typer.Option(help="The model that built the index; default: found by its name.")
@@ -44,6 +45,8 @@ def build(
     text_column: TextColumn = None,
     device: Device = "auto",
     restart: Restart = False,
+    engine: Engine = "local",
+    address: Address = None,
 ) -> None:
     """Make an index of documents, or bring one up to date with them.
 
@@ -60,6 +63,8 @@ def build(
         approximate=approximate,
         device=device,
         restart=restart,
+        engine=engine,
+        address=address,
     )
     if built.changes:
         _tell(built.changes)
@@ -72,6 +77,8 @@ def add(
     model: Model = None,
     text_column: TextColumn = None,
     device: Device = "auto",
+    engine: Engine = "local",
+    address: Address = None,
 ) -> None:
     """Put more documents into an index; those it holds unchanged are not encoded again.
 
@@ -80,7 +87,8 @@ def add(
     """
     from polyvec.search.index import Index
 
-    _tell(Index.open(path, model=model, device=device).add(source, text_column=text_column))
+    opened = Index.open(path, model=model, device=device)
+    _tell(opened.add(source, text_column=text_column, engine=engine, address=address))
 
 
 @index.command()
@@ -119,8 +127,26 @@ def info(path: Folder, as_json: AsJson = False) -> None:
         show_table(info_table(facts))
 
 
+@index.command()
+def restore(
+    path: Folder,
+    version: Annotated[int, typer.Option(help="One of those that polyvec index info lists.")],
+) -> None:
+    """Bring an older version back as the newest one; those in between stay, too.
+
+    Example: `polyvec index restore docs.index --version 3`.
+    """
+    from polyvec.search.index import Index
+
+    opened = Index.open(path, version=version)
+    opened.restore()
+    typer.echo(f"Version {version} is back; it holds {opened.info()['passages']} passages")
+
+
 def search(
-    path: Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.")],
+    path: Annotated[
+        str, typer.Argument(metavar="INDEX", help="Folder of the index, or s3://, gs://, az://.")
+    ],
     query: Annotated[str, typer.Argument(help="What you look for, in words.")],
     k: Annotated[int, typer.Option("--k", "-k", help="Most passages to show.")] = 10,
     mode: Annotated[
@@ -135,6 +161,10 @@ def search(
     exact: Annotated[
         bool, typer.Option("--exact", help="Compare with every vector of an approximate index.")
     ] = False,
+    version: Annotated[
+        int | None,
+        typer.Option(help="An older version of the index; polyvec index info lists them."),
+    ] = None,
     as_json: AsJson = False,
     model: Model = None,
     device: Device = "auto",
@@ -145,7 +175,7 @@ def search(
     """
     from polyvec.search.index import Index
 
-    opened = Index.open(path, model=model, device=device)
+    opened = Index.open(path, model=model, device=device, version=version)
     hits = opened.search(query, k, mode, where, exact=exact)  # type: ignore[arg-type]
     if as_json:
         from dataclasses import asdict

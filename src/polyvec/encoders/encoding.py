@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -29,12 +29,17 @@ from polyvec.encoders.token_batches import (
 )
 from polyvec.encoders.vector_files import (
     SUFFIXES,
+    Part,
+    content_of,
     forget_parts,
     is_finished,
     join_parts,
     open_parts,
 )
 from polyvec.errors import BadInput
+
+if TYPE_CHECKING:
+    from polyvec.encoders.ray_engine import RayJob
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -122,6 +127,8 @@ def encode_file(
     precision: Precision = "auto",
     quantise: bool = True,
     restart: bool = False,
+    engine: str = "local",
+    address: str | None = None,
 ) -> None:
     """Encode the rows of a file, or documents from anywhere, into a file of vectors.
 
@@ -132,7 +139,7 @@ def encode_file(
         source: a ``.txt`` file with a text a line, a ``.jsonl``, ``.csv``, ``.tsv`` or ``.parquet``
             table, or any source of documents that `polyvec.adapt` takes.
         out: ``F.parquet`` with the columns ``id``, ``text`` and ``vector``; or ``F.npy`` with the
-            vectors and ``F.ids.json`` with the ids.
+            vectors and ``F.ids.json`` with the ids; or ``F.lance``, a Lance table with the columns of the first.
         text_column: the column of a table that holds the text; found by its name where None.
         device: as for `polyvec.load`.
         normalize: scale each vector to length 1.
@@ -141,14 +148,24 @@ def encode_file(
             them to length 1 and write them so; what turns them back stands with the job in the file. Give False for
             queries, which stay float32.
         restart: replace what is there, instead of continuing it.
+        engine: ``local`` encodes in this process, ``ray`` on the workers of a cluster, which write ``F.lance`` where
+            all of them see it.
+        address: of the cluster, as ``ray.init`` takes it; by default Ray runs on this machine for the time.
 
     Raises:
         BadInput: when something cannot be read or written, or when ``out`` was begun with another
             model, input or setting.
     """
+    from polyvec.encoders.ray_engine import RayJob, check_engine
+
     out = Path(out)
+    check_engine(engine, address)
     if out.suffix not in SUFFIXES:
-        raise BadInput(f"{out}: cannot write {out.suffix or 'no suffix'}; give F.parquet or F.npy")
+        raise BadInput(
+            f"{out}: cannot write {out.suffix or 'no suffix'}; give F.parquet, F.npy or F.lance"
+        )
+    if engine == "ray" and out.suffix != ".lance":
+        raise BadInput(f"{out}: workers of Ray write a Lance table; give F.lance")
     rows = read_rows(source, text_column)
     if rows.skipped:
         first = rows.skipped[0]
@@ -167,9 +184,15 @@ def encode_file(
         forget_parts(out)
         _say(f"{out} holds these vectors already")
         return
-    settings = _settings(opened, rows.texts, precision, normalize=normalize)
     try:
-        _encode_missing(opened, rows, out, job, settings, quantiser, restart)
+        if engine == "ray":
+            given = str(Path(model).resolve()) if Path(model).is_dir() else str(model)
+            ray_job = RayJob(given, job["model"], device, normalize=normalize, precision=precision)
+            found = partial(_on_ray, ray_job, out, quantiser, address)
+        else:
+            settings = _settings(opened, rows.texts, precision, normalize=normalize)
+            found = partial(_here, opened, out, settings, quantiser)
+        _encode_missing(found, rows, out, job, restart)
     except OSError as error:
         place = error.filename or out
         raise BadInput(
@@ -178,26 +201,57 @@ def encode_file(
 
 
 def _encode_missing(
-    model: SentenceTransformer,
+    encoded: Callable[[Sequence[Part], Callable[[int], None]], Iterable[tuple[int, bytes]]],
     rows: TextRows,
     out: Path,
     job: dict[str, Any],
-    settings: Settings,
-    quantiser: Quantiser | None,
     restart: bool,
 ) -> None:
-    texts = [rows.texts[at : at + _PART] for at in range(0, len(rows.texts), _PART)]
-    parts = open_parts(out, job, len(texts), restart=restart)
-    missing = parts.missing()
-    done = len(rows.texts) - sum(len(texts[number]) for number in missing)
+    """Have what is missing encoded, keep each part as it is finished, and join them."""
+    spans = [slice(at, at + _PART) for at in range(0, len(rows.texts), _PART)]
+    kept = open_parts(out, job, len(spans), restart=restart)
+    parts = [Part(n, rows.texts[spans[n]], rows.ids[spans[n]]) for n in kept.missing()]
+    done = len(rows.texts) - sum(len(part.texts) for part in parts)
     with progress_bar() as bar:
         line = bar.add_task("encoding", total=len(rows.texts), completed=done)
-        advance = partial(bar.advance, line)
-        found = encode_parts(model, [texts[number] for number in missing], settings, advance)
-        for number, vectors in zip(missing, found, strict=True):
-            parts.save(number, quantiser.encode(vectors) if quantiser else vectors)
-    join_parts(parts, out, job, rows.ids, rows.texts)
+        for number, content in encoded(parts, partial(bar.advance, line)):
+            kept.save(number, content)
+    join_parts(kept, out, job, rows.ids, rows.texts)
     forget_parts(out)
+
+
+def _here(
+    model: SentenceTransformer,
+    out: Path,
+    settings: Settings,
+    quantiser: Quantiser | None,
+    parts: Sequence[Part],
+    advance: Callable[[int], None],
+) -> Iterator[tuple[int, bytes]]:
+    found = encode_parts(model, [part.texts for part in parts], settings, advance)
+    for part, vectors in zip(parts, found, strict=True):
+        yield part.number, content_of(out, part, vectors, quantiser)
+
+
+def _on_ray(
+    job: RayJob,
+    out: Path,
+    quantiser: Quantiser | None,
+    address: str | None,
+    parts: Sequence[Part],
+    advance: Callable[[int], None],
+) -> Iterator[tuple[int, bytes]]:
+    from polyvec.encoders.ray_engine import encode_on_ray
+
+    place = out.absolute()
+    sizes = {part.number: len(part.texts) for part in parts}
+
+    def keep(part: Part, vectors: Vectors) -> bytes:
+        return content_of(place, part, vectors, quantiser)
+
+    for number, content in encode_on_ray(job, parts, keep, address=address):
+        yield number, content
+        advance(sizes[number])
 
 
 def _quantiser(model: str | Path, opened: SentenceTransformer) -> Quantiser | None:

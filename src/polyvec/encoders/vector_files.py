@@ -15,22 +15,49 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from polyvec.encoders import lance_files
+from polyvec.encoders.quantised_vectors import Quantiser
 from polyvec.errors import BadInput
 from polyvec.files import read_json, write_bytes, write_json
 
 Vectors = NDArray[np.float32] | NDArray[np.int8]
 Job = dict[str, Any]
 
-SUFFIXES = (".parquet", ".npy")
+SUFFIXES = (".parquet", ".npy", ".lance")
 
 _JOB = b"polyvec"
+
+
+class Part(NamedTuple):
+    """Texts that are encoded at once, their ids where what is written needs them, and a number to know them by."""
+
+    number: int
+    texts: Sequence[str]
+    ids: Sequence[str] = ()
+
+
+def content_of(
+    out: Path, part: Part, vectors: NDArray[np.float32], quantiser: Quantiser | None
+) -> bytes:
+    """What stands for a part until all are there: its vectors, or the fragment of a Lance table that holds them."""
+    stored = quantiser.encode(vectors) if quantiser else vectors
+    if out.suffix == ".lance":
+        return lance_files.write_fragment(str(out), part.ids, part.texts, stored)
+    return npy_bytes(stored)
+
+
+def npy_bytes(vectors: Vectors) -> bytes:
+    """Vectors in numpy's format."""
+    content = io.BytesIO()
+    np.save(content, vectors, allow_pickle=False)
+    return content.getvalue()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +67,24 @@ class Parts:
     Attributes:
         folder: where they lie.
         count: how many there will be.
+        suffix: of the files that hold them: vectors, or the names of fragments of a Lance table.
     """
 
     folder: Path
     count: int
+    suffix: str = ".npy"
 
     def missing(self) -> list[int]:
         """Numbers of the parts that are still to be made."""
         return [number for number in range(self.count) if not self._path(number).exists()]
 
-    def save(self, number: int, vectors: Vectors) -> None:
-        """Write one part, whole or not at all."""
-        content = io.BytesIO()
-        np.save(content, vectors, allow_pickle=False)
-        write_bytes(self._path(number), content.getvalue())
+    def save(self, number: int, content: bytes) -> None:
+        """Write what stands for one part, whole or not at all."""
+        write_bytes(self._path(number), content)
+
+    def contents(self) -> Iterator[bytes]:
+        """What stands for the parts, in order."""
+        return (self._path(number).read_bytes() for number in range(self.count))
 
     def load(self) -> Iterator[Vectors]:
         """All parts, in order."""
@@ -64,7 +95,7 @@ class Parts:
                 raise BadInput(f"{self._path(number)}: damaged; remove it and try again") from None
 
     def _path(self, number: int) -> Path:
-        return self.folder / f"{number:06}.npy"
+        return self.folder / f"{number:06}{self.suffix}"
 
 
 def open_parts(out: Path, job: Job, count: int, *, restart: bool) -> Parts:
@@ -85,15 +116,15 @@ def open_parts(out: Path, job: Job, count: int, *, restart: bool) -> Parts:
         forget_parts(out)
     elif manifest.exists():
         _check_same(folder, read_json(manifest), job)
-    elif out.exists():
+    elif _is_there(out):
         _check_same(out, _job_of(out), job)
     write_json(manifest, job)
-    return Parts(folder, count)
+    return Parts(folder, count, ".json" if out.suffix == ".lance" else ".npy")
 
 
 def is_finished(out: Path, job: Job) -> bool:
     """Whether ``out`` holds just the vectors of this job."""
-    return out.exists() and _job_of(out) == job
+    return _is_there(out) and _job_of(out) == job
 
 
 def join_parts(parts: Parts, out: Path, job: Job, ids: Sequence[str], texts: Sequence[str]) -> None:
@@ -101,9 +132,11 @@ def join_parts(parts: Parts, out: Path, job: Job, ids: Sequence[str], texts: Seq
 
     A ``.parquet`` file has the columns ``id``, ``text`` and ``vector`` (a fixed-size list of numbers of
     the parts' type, float32 or int8). A ``.npy`` file is the matrix of that type; ``F.ids.json`` beside
-    it has its rows' ids.
+    it has its rows' ids. A ``.lance`` table has the columns of a ``.parquet`` file.
     """
-    if out.suffix == ".parquet":
+    if out.suffix == ".lance":
+        lance_files.commit(str(out), job, parts.contents())
+    elif out.suffix == ".parquet":
         with _put_in_place(out) as beside:
             _write_parquet(beside, parts, job, ids, texts)
     else:
@@ -138,12 +171,19 @@ def _check_same(where: Path, found: Job | None, wanted: Job) -> None:
 
 def _job_of(out: Path) -> Job | None:
     """The job that wrote a finished file; None if the file is not one of ours."""
+    if out.suffix == ".lance":
+        return lance_files.job_of_table(str(out))
     try:
         if out.suffix == ".npy":
             return dict(read_json(_ids_path(out))["job"])
         return dict(json.loads(pq.read_schema(out).metadata[_JOB]))
     except (OSError, ValueError, LookupError, TypeError):
         return None
+
+
+def _is_there(out: Path) -> bool:
+    # The fragments of a table that is not finished lie where it will be.
+    return lance_files.is_table(str(out)) if out.suffix == ".lance" else out.exists()
 
 
 @contextmanager

@@ -1,10 +1,11 @@
-"""An index of passages in a folder: built from documents, kept up to date, and searched by vectors, words, or both."""
+"""An index of passages in a folder or in object storage: built from documents, kept up to date, and searched."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -12,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
-from polyvec.console import progress_bar
-from polyvec.data.documents import Skipped
-from polyvec.data.sources import read_documents
 from polyvec.encoders.encoding import encode
 from polyvec.encoders.installed_models import installed_folder
 from polyvec.encoders.loading import installed_base, load, model_fingerprint
+from polyvec.encoders.ray_engine import RayJob, check_engine, encode_lists_on_ray
+from polyvec.encoders.token_batches import Vectors
 from polyvec.errors import BadInput
+from polyvec.search.changes import Changes, Encode, bring_in, held, read
 from polyvec.search.hits import Hit, fuse
-from polyvec.search.lance_table import COLUMNS, PassageTable, bytes_of, one_of, writing
-from polyvec.search.passage_rows import DocumentRows, Origin, document_rows
+from polyvec.search.lance_table import COLUMNS, PassageTable, one_of
+from polyvec.search.storage import Place, place_of, writing
 
 __all__ = ["Changes", "Hit", "Index", "Mode"]
 
@@ -31,49 +32,31 @@ Model = str | Path | SentenceTransformer
 APPROXIMATE_FROM = 50_000
 """Passages from which an index becomes approximate by itself."""
 
-_COMMIT = 1024
-"""Passages between two commits: some 20 s of work on two CPU cores."""
 _FUSED = 100
 """Passages of each ranking that hybrid search fuses, at the least."""
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What became of the documents of a source, and of those that the index held.
-
-    Attributes:
-        added: documents that are new.
-        changed: documents whose text, title, headings or place are not what they were.
-        unchanged: documents that were left alone; nothing of them was encoded.
-        removed: documents that are no longer in the source.
-        encoded: passages that were encoded.
-        skipped: what was found and not read, with the reasons.
-    """
-
-    added: int
-    changed: int
-    unchanged: int
-    removed: int
-    encoded: int
-    skipped: tuple[Skipped, ...] = ()
-
-
 class Index:
-    """Passages with their vectors and words in a folder; made by `build` and `open`.
+    """Passages with their vectors and words in a folder or in object storage; made by `build` and `open`.
 
     Vectors are compared by cosine, words by BM25 over title, headings and text. A passage is encoded as it stands,
     without title and headings, which is how `polyvec adapt` trains and examines models.
 
     Attributes:
-        path: the folder.
+        path: the folder, or the URL.
+        version: the older version that is open, to read only; None for the newest.
         changes: what the last `build` or `add` of this object did.
     """
 
-    def __init__(self, path: Path, table: PassageTable, model: Model | None, device: str) -> None:
-        self.path = path
+    def __init__(
+        self, table: PassageTable, model: Model | None, device: str, version: int | None = None
+    ) -> None:
+        self.path = table.place
+        self.version = version
         self.changes: Changes | None = None
         self._table = table
         self._device = device
+        self._named = "" if model is None else _name(model)
         self._model = None if model is None else self._checked(model)
 
     @classmethod
@@ -87,6 +70,8 @@ class Index:
         approximate: bool | None = None,
         device: str = "auto",
         restart: bool = False,
+        engine: str = "local",
+        address: str | None = None,
     ) -> Index:
         """Make an index of a source, or bring one up to date with it.
 
@@ -95,7 +80,7 @@ class Index:
         continues.
 
         Args:
-            path: folder of the index.
+            path: folder of the index, or its URL in object storage: ``s3://bucket/docs.index``, ``gs://``, ``az://``.
             source: as for `polyvec.data.sources.read_documents`.
             model: as for `polyvec.load`, or an open model; by default the one that built the index, else the best one
                 installed.
@@ -104,42 +89,56 @@ class Index:
                 approximate stays so.
             device: as for `polyvec.load`.
             restart: forget the index that is there.
+            engine: ``local`` encodes in this process, ``ray`` on the workers of a cluster.
+            address: of the cluster, as ``ray.init`` takes it; by default Ray runs on this machine for the time.
 
         Returns:
             The index; its ``changes`` say what was done.
 
         Raises:
             BadInput: when the source holds no text, when another model built the index, when a document of the
-                same id came from another source, when another process writes to the index, or the disk is full.
+                same id came from another source, when another writes to the index, the disk is full, or the object
+                store or the cluster cannot be used.
 
         Example:
             >>> index = Index.build("docs.index", "docs/", model="minilm")  # doctest: +SKIP
             >>> index.search("merge two tables", k=1)[0].document  # doctest: +SKIP
             'guide/joining.md'
         """
-        path = Path(path).expanduser()
-        if path.exists() and not path.is_dir():
-            raise BadInput(f"{path}: a file; give a folder for the index")
-        documents, skipped = _read(source, text_column)
-        with writing(path):
-            table = None if restart else PassageTable.open(path)
-            index = cls(path, table, model, device) if table else cls._create(path, model, device)
-            index.changes = index._bring_in(source, documents, skipped, forget_missing=True)
+        place = place_of(path)
+        if isinstance(place, Path) and place.exists() and not place.is_dir():
+            raise BadInput(f"{place}: a file; give a folder for the index")
+        documents, skipped = read(source, text_column)
+        with writing(place):
+            table = None if restart else PassageTable.open(place)
+            index = cls(table, model, device) if table else cls._create(place, model, device)
+            encoder = index._encoder(engine, address)
+            index.changes = bring_in(
+                index._table, source, documents, skipped, encoder, forget_missing=True
+            )
             if approximate or (approximate is None and index._table.count() >= APPROXIMATE_FROM):
                 index._make_approximate()
         return index
 
     @classmethod
-    def open(cls, path: str | Path, *, model: Model | None = None, device: str = "auto") -> Index:
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        model: Model | None = None,
+        device: str = "auto",
+        version: int | None = None,
+    ) -> Index:
         """Open an index; its model is opened when a search, or ``.model``, first needs it.
 
         Args:
-            path: folder of the index.
+            path: as for `build`.
             model: as for `build`; it is checked at once.
             device: as for `polyvec.load`.
+            version: one of those that `info` lists, to read what the index held then.
 
         Raises:
-            BadInput: when there is no index, or another model built it.
+            BadInput: when there is no index, another model built it, or the version is not kept.
 
         Example:
             >>> Index.open("nowhere")
@@ -147,13 +146,13 @@ class Index:
             ...
             polyvec.errors.BadInput: nowhere: no index there; make one with: polyvec index build nowhere --from SOURCE
         """
-        path = Path(path).expanduser()
-        table = PassageTable.open(path)
+        place = place_of(path)
+        table = PassageTable.open(place, version)
         if table is None:
             raise BadInput(
-                f"{path}: no index there; make one with: polyvec index build {path} --from SOURCE"
+                f"{place}: no index there; make one with: polyvec index build {place} --from SOURCE"
             )
-        return cls(path, table, model, device)
+        return cls(table, model, device, version)
 
     @property
     def model(self) -> SentenceTransformer:
@@ -176,22 +175,38 @@ class Index:
             self._model = self._checked(opened, name)
         return self._model
 
-    def add(self, source: str, *, text_column: str | None = None) -> Changes:
+    def add(
+        self,
+        source: str,
+        *,
+        text_column: str | None = None,
+        engine: str = "local",
+        address: str | None = None,
+    ) -> Changes:
         """Put documents in; those the index holds unchanged are not encoded again, and none is removed.
 
         Args:
             source: as for `build`.
             text_column: as for `build`.
+            engine: as for `build`.
+            address: as for `build`.
 
         Returns:
             What was done.
 
         Raises:
-            BadInput: as `build` does.
+            BadInput: as `build` does, and when an older version is open.
         """
-        documents, skipped = _read(source, text_column)
-        with writing(self.path):
-            self.changes = self._bring_in(source, documents, skipped, forget_missing=False)
+        documents, skipped = read(source, text_column)
+        with self._writing():
+            self.changes = bring_in(
+                self._table,
+                source,
+                documents,
+                skipped,
+                self._encoder(engine, address),
+                forget_missing=False,
+            )
         return self.changes
 
     def delete(self, documents: Sequence[str] = (), *, where: str | None = None) -> int:
@@ -205,7 +220,8 @@ class Index:
             The number of passages that were removed.
 
         Raises:
-            BadInput: when neither or both are given, when an id is unknown, or the filter is malformed.
+            BadInput: when neither or both are given, when an id is unknown, the filter is malformed, or an older
+                version is open.
         """
         if bool(documents) == bool(where and where.strip()):
             raise BadInput("delete needs either ids of documents or a filter")
@@ -214,19 +230,34 @@ class Index:
             unknown = set(documents) - set(self._table.columns("document")["document"].to_pylist())
             if unknown:
                 raise BadInput(f"{self.path}: holds no document {min(unknown)!r}")
-        with writing(self.path):
+        with self._writing():
             return self._table.delete(where or "")
+
+    def restore(self) -> None:
+        """Bring the older version that is open back as the newest one; those in between stay, too.
+
+        Raises:
+            BadInput: when the newest is open already.
+
+        Example:
+            >>> Index.open("docs.index", version=3).restore()  # doctest: +SKIP
+        """
+        if self.version is None:
+            raise BadInput(f"{self.path}: the newest version is open; name an older one to restore")
+        with writing(self.path):
+            self._table.restore()
+        self.version = None
 
     def info(self) -> dict[str, Any]:
         """Model, sizes, sources and versions.
 
         Returns:
             ``path``, ``model`` (name), ``fingerprint``, ``dimensions``, ``documents``, ``passages``, ``sources``
-            (name → documents), ``approximate``, ``bytes`` on disk, and ``versions`` (version, time and passages of
-            every commit, oldest first).
+            (name → documents), ``approximate``, ``bytes`` (on disk of all versions, in object storage of this one),
+            ``version``, and ``versions`` (version, time and passages of every commit that is kept, oldest first).
         """
         metadata = self._table.metadata()
-        sources = Counter(home for _, home in self._held().values())
+        sources = Counter(home for _, home in held(self._table).values())
         return {
             "path": str(self.path),
             "model": metadata["model"],
@@ -236,7 +267,8 @@ class Index:
             "passages": self._table.count(),
             "sources": dict(sorted(sources.items())),
             "approximate": self._table.is_approximate(),
-            "bytes": bytes_of(self.path),
+            "bytes": self._table.bytes(),
+            "version": self._table.version,
             "versions": self._table.versions(),
         }
 
@@ -294,15 +326,15 @@ class Index:
         return np.asarray(flat, np.float32).reshape(-1, self._table.dimensions)
 
     @classmethod
-    def _create(cls, path: Path, model: Model | None, device: str) -> Index:
+    def _create(cls, place: Place, model: Model | None, device: str) -> Index:
         named = installed_base() if model is None else model
         opened = named if isinstance(named, SentenceTransformer) else load(named, device)
         dimensions = opened.get_embedding_dimension()
         if not dimensions:
             raise BadInput(f"{_name(named) or 'this model'}: does not say how long its vectors are")
         metadata = {"model": _name(named), "fingerprint": model_fingerprint(opened)}
-        table = PassageTable.create(path, dimensions, metadata)
-        index = cls(path, table, None, device)
+        table = PassageTable.create(place, dimensions, metadata)
+        index = cls(table, None, device)
         index._model = opened
         return index
 
@@ -321,98 +353,35 @@ class Index:
             )
         return opened
 
-    def _held(self) -> dict[str, tuple[str, str]]:
-        """Digest and source of each document in the index."""
-        names = ["document", "digest", "source"]
-        rows = self._table.columns(*names).group_by(names).aggregate([]).to_pylist()
-        return {row["document"]: (row["digest"], row["source"]) for row in rows}
+    def _encoder(self, engine: str, address: str | None) -> Encode:
+        """How documents are encoded: in this process, or on Ray."""
+        check_engine(engine, address)
+        if engine == "local":
+            return self._encode
+        fingerprint = model_fingerprint(self.model)
+        name = self._named or self._table.metadata()["model"]
+        job = RayJob(name, fingerprint, self._device, task="document", normalize=True)
+        return partial(encode_lists_on_ray, job, address=address)
 
-    def _bring_in(
-        self,
-        source: str,
-        documents: Sequence[DocumentRows],
-        skipped: Sequence[Skipped],
-        *,
-        forget_missing: bool,
-    ) -> Changes:
-        held = self._held()
-        _refuse_other_sources(source, documents, held)
-        missing = [one for one in documents if held.get(one.document, ("",))[0] != one.digest]
-        changed = {one.document for one in missing if one.document in held}
-        full = [one for one in missing if one.rows]
-        encoded = self._encode_and_commit(full, changed)
-        gone = [one.document for one in missing if not one.rows and one.document in changed]
-        removed: list[str] = []
-        if forget_missing:
-            kept = {one.document for one in documents}
-            sources = {one.source for one in documents}
-            removed = [id for id, (_, home) in held.items() if home in sources and id not in kept]
-        if gone or removed:
-            self._table.delete(one_of("document", [*gone, *removed]))
-        if full or gone or removed:
-            self._table.fold_in()
-        empty = [Skipped(one.document, "no passage in it") for one in documents if not one.rows]
-        return Changes(
-            added=sum(one.document not in changed for one in full),
-            changed=len(changed),
-            unchanged=sum(bool(one.rows) for one in documents) - len(full),
-            removed=len(removed),
-            encoded=encoded,
-            skipped=(*skipped, *empty),
-        )
-
-    def _encode_and_commit(self, documents: Sequence[DocumentRows], changed: set[str]) -> int:
-        passages = sum(len(one.rows) for one in documents)
-        with progress_bar() as bar:
-            bar.disable = not passages
-            line = bar.add_task("indexing passages", total=passages)
-            for batch in _batches(documents):
-                texts = [row.text for one in batch for row in one.rows]
-                vectors = encode(self.model, texts, task="document", normalize=True)
-                replaced = [one.document for one in batch if one.document in changed]
-                self._table.commit(batch, vectors, replaced)
-                bar.advance(line, len(texts))
-        return passages
+    def _encode(self, lists: Sequence[Sequence[str]]) -> Iterator[tuple[int, Vectors]]:
+        for number, texts in enumerate(lists):
+            yield number, encode(self.model, texts, task="document", normalize=True)
 
     def _make_approximate(self) -> None:
         if not self._table.is_approximate():
             self._table.make_approximate()
 
-
-def _read(source: str, text_column: str | None) -> tuple[list[DocumentRows], list[Skipped]]:
-    reading = read_documents(source, text_column)
-    origin = Origin(source)
-    documents = [document_rows(document, origin) for document in reading.documents]
-    if not any(one.rows for one in documents):
-        raise BadInput(f"{source}: holds no text that could be searched")
-    return documents, reading.skipped
-
-
-def _refuse_other_sources(
-    source: str, documents: Sequence[DocumentRows], held: Mapping[str, tuple[str, str]]
-) -> None:
-    """One id, one source: a document would silently replace another that merely is called the same."""
-    for document in documents:
-        _, home = held.get(document.document, ("", document.source))
-        if home != document.source:
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Refuse an older version, and other writers."""
+        if self.version is not None:
             raise BadInput(
-                f"{source}: its document {document.document!r} is in the index already, from {home}; "
-                "delete that one first, or index a folder that holds both"
+                f"{self.path}: version {self.version} is older and can only be read; bring it back with: "
+                f"polyvec index restore {self.path} --version {self.version}"
             )
-
-
-def _batches(documents: Sequence[DocumentRows]) -> Iterator[list[DocumentRows]]:
-    """Whole documents, `_COMMIT` passages or somewhat more at a time."""
-    batch: list[DocumentRows] = []
-    passages = 0
-    for document in documents:
-        batch.append(document)
-        passages += len(document.rows)
-        if passages >= _COMMIT:
-            yield batch
-            batch, passages = [], 0
-    if batch:
-        yield batch
+        with writing(self.path):
+            self._table.begin()
+            yield
 
 
 def _name(model: Model) -> str:

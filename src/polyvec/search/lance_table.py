@@ -7,9 +7,7 @@ clean-up.
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -23,9 +21,9 @@ from numpy.typing import NDArray
 
 from polyvec.data.bm25 import words
 from polyvec.errors import BadInput, MissingExtra
-from polyvec.files import saying_when_full
 from polyvec.search.hits import Found
 from polyvec.search.passage_rows import DocumentRows
+from polyvec.search.storage import Place, bytes_on_disk, saying_what_failed
 
 NAME = "passages"
 COLUMNS = ("id", "document", "title", "heading", "source", "place", "kind", "text")
@@ -33,7 +31,7 @@ COLUMNS = ("id", "document", "title", "heading", "source", "place", "kind", "tex
 
 _FORMAT = "1"
 _MARK = "polyvec."
-_LOCK = ".writing"
+_OTHERS = "{}: another writer has committed to this index meanwhile; give the same command again"
 _REFINED = 3
 """So many times the hits wanted are taken from the approximate index, and their cosines computed exactly."""
 _EXPLORED = 3
@@ -41,58 +39,88 @@ _EXPLORED = 3
 
 
 class PassageTable:
-    """Passages, their vectors and their words on disk; everything here is one commit or none.
+    """Passages, their vectors and their words; everything here is one commit or none.
+
+    A writer builds on the version that it opened, or that `begin` took note of. Where another writer, whom no lock
+    keeps out of object storage, has committed since, its next commit is refused; the same command then goes on from
+    what both have done.
 
     Args:
-        path: folder of the index.
+        place: folder or URL of the index.
         table: opened in it.
     """
 
-    def __init__(self, path: Path, table: Any) -> None:  # a LanceTable, whose types lag behind it
-        self.path = path
+    def __init__(self, place: Place, table: Any) -> None:  # a LanceTable, whose types lag behind it
+        self.place = place
         self._table = table
+        self._known = int(table.version)
 
     @classmethod
-    def open(cls, path: Path) -> PassageTable | None:
-        """The table in a folder, None where there is none.
+    def open(cls, place: Place, version: int | None = None) -> PassageTable | None:
+        """The table in a folder or at a URL, None where there is none.
+
+        Args:
+            place: folder or URL of the index.
+            version: an older version, to read only.
 
         Raises:
-            BadInput: when it is damaged, or is no table of polyvec.
+            BadInput: when it is damaged, is no table of polyvec, or has no such version any more.
         """
-        lancedb = _lancedb()
-        if not (path / f"{NAME}.lance").is_dir():
+        if isinstance(place, Path) and not (place / f"{NAME}.lance").is_dir():
+            _lancedb()
             return None
         try:
-            table = lancedb.connect(path, read_consistency_interval=timedelta(0)).open_table(NAME)
-            found = cls(path, table)
+            with saying_what_failed(place):
+                found = cls(place, _connected(place).open_table(NAME))
             metadata = found.metadata()
+        except BadInput:
+            raise
         # A damaged file can make its reader fail in any way; none of them is a bug of the caller.
         except Exception as error:
             if "was not found" in str(error):  # a writer was killed before its first commit
                 return None
             raise BadInput(
-                f"{path}: cannot be opened as an index ({_first_line(error)})"
+                f"{place}: cannot be opened as an index ({_first_line(error)})"
             ) from error
         if metadata.get("format") != _FORMAT:
             raise BadInput(
-                f"{path}: a Lance table, but no index of this polyvec; build it elsewhere"
+                f"{place}: a Lance table, but no index of this polyvec; build it elsewhere"
             )
+        if version is not None:
+            found._go_back(version)
         return found
 
     @classmethod
-    def create(cls, path: Path, dimensions: int, metadata: Mapping[str, str]) -> PassageTable:
-        """An empty table in a folder, in the place of what was there."""
-        lancedb = _lancedb()
+    def create(cls, place: Place, dimensions: int, metadata: Mapping[str, str]) -> PassageTable:
+        """An empty table, in the place of what was there.
+
+        Raises:
+            BadInput: when another writer makes one at the same moment.
+        """
         from lancedb.index import FTS
 
-        mode = "overwrite" if (path / f"{NAME}.lance").exists() else "create"
-        with saying_when_full(path):
-            table = lancedb.connect(path, read_consistency_interval=timedelta(0)).create_table(
-                NAME, schema=_schema(dimensions, metadata), mode=mode
-            )
+        with saying_what_failed(place), _refusing_conflicts(place):
+            database = _connected(place)
+            mode = "overwrite" if NAME in database.list_tables().tables else "create"
+            table = database.create_table(NAME, schema=_schema(dimensions, metadata), mode=mode)
             # Now, while it is empty: rows that come later are found whether they are folded in or not.
             table.create_index("words", config=FTS(base_tokenizer="whitespace"))
-        return cls(path, table)
+        return cls(place, table)
+
+    @property
+    def version(self) -> int:
+        """Number of the commit that is read."""
+        return int(self._table.version)
+
+    def begin(self) -> None:
+        """Build on what is there now, whoever wrote it."""
+        self._known = self.version
+
+    def restore(self) -> None:
+        """Make the older version that is open the newest one; those in between stay too."""
+        with saying_what_failed(self.place), _refusing_conflicts(self.place):
+            self._table.restore()
+        self.begin()
 
     def metadata(self) -> dict[str, str]:
         """What `create` was given, and the table's format."""
@@ -128,32 +156,39 @@ class PassageTable:
             changed: ids of those documents that the index may hold already.
         """
         rows = self._rows(documents, vectors)
-        with saying_when_full(self.path):
-            if not changed:
-                self._table.add(rows)
-                return
-            self._table.merge_insert(
-                "id"
-            ).when_matched_update_all().when_not_matched_insert_all().when_not_matched_by_source_delete(
-                one_of("document", changed)
-            ).execute(rows)
+        with self._committing():
+            if changed:
+                made = (
+                    self._table.merge_insert("id")
+                    .when_matched_update_all()
+                    .when_not_matched_insert_all()
+                    .when_not_matched_by_source_delete(one_of("document", changed))
+                    .execute(rows)
+                )
+            else:
+                made = self._table.add(rows)
+            self._committed(made.version)
 
     def delete(self, where: str) -> int:
         """Take out what passes a filter; the number of passages that did."""
-        with _naming_filter(where), saying_when_full(self.path):
-            return int(self._table.delete(where).num_deleted_rows)
+        with _naming_filter(where), self._committing():
+            made = self._table.delete(where)
+            self._committed(made.version)
+        return int(made.num_deleted_rows)
 
     def fold_in(self) -> None:
         """Bring both indexes up to date and join small files; searches are right before it, and faster after it."""
-        with saying_when_full(self.path):
+        with self._committing():
             self._table.optimize()
+        self.begin()
 
     def make_approximate(self) -> None:
         """Build HNSW over vectors in 8 bits, by which searches find nearly all of the nearest."""
         from lancedb.index import HnswSq
 
-        with saying_when_full(self.path):
+        with self._committing():
             self._table.create_index("vector", config=HnswSq(distance_type="cosine"))
+        self.begin()
 
     def is_approximate(self) -> bool:
         """Whether there is an approximate index."""
@@ -196,6 +231,33 @@ class PassageTable:
             for version in self._table.list_versions()
         ]
 
+    def bytes(self) -> int:
+        """Size on disk of all versions, or of the rows of this one in object storage."""
+        if isinstance(self.place, Path):
+            return bytes_on_disk(self.place)
+        return int(self._table.stats()["total_bytes"])
+
+    def _go_back(self, version: int) -> None:
+        kept = [one["version"] for one in self.versions()]
+        if version not in kept:
+            raise BadInput(f"{self.place}: version {version} is not kept; there are {spans(kept)}")
+        self._table.checkout(version)
+
+    @contextmanager
+    def _committing(self) -> Iterator[None]:
+        """Build on no version but the one that is known, and say in one sentence what fails."""
+        with saying_what_failed(self.place), _refusing_conflicts(self.place):
+            if self.version != self._known:
+                raise BadInput(_OTHERS.format(self.place))
+            yield
+
+    def _committed(self, version: int) -> None:
+        """Take note of a commit; two writers that committed in the same moment see it here."""
+        alone = version == self._known + 1
+        self._known = version
+        if not alone:
+            raise BadInput(_OTHERS.format(self.place))
+
     def _rows(self, documents: Sequence[DocumentRows], vectors: NDArray[np.float32]) -> pa.Table:
         rows = [(row, one.digest) for one in documents for row in one.rows]
         records = [{**asdict(row), "words": row.words, "digest": digest} for row, digest in rows]
@@ -205,26 +267,6 @@ class PassageTable:
         flat = pa.array(np.ascontiguousarray(vectors, np.float32).reshape(-1))
         held = pa.FixedSizeListArray.from_arrays(flat, self.dimensions)
         return texts.append_column(self._table.schema.field("vector"), held)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Keep other writers out of an index; the system frees the lock when its holder dies.
-
-    Raises:
-        BadInput: when another process writes.
-    """
-    path.mkdir(parents=True, exist_ok=True)
-    with open(path / _LOCK, "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise
-            raise BadInput(
-                f"{path}: another process writes to this index; wait until it has finished"
-            ) from None
-        yield
 
 
 def one_of(column: str, values: Sequence[str]) -> str:
@@ -238,19 +280,40 @@ def one_of(column: str, values: Sequence[str]) -> str:
     return f"{column} IN ({', '.join(quoted)})"
 
 
-def bytes_of(path: Path) -> int:
-    """Size of all files of an index."""
-    return sum(
-        os.path.getsize(Path(folder) / name) for folder, _, names in os.walk(path) for name in names
-    )
-
-
 def _lancedb() -> Any:
     try:
         import lancedb
     except ImportError:
         raise MissingExtra("lancedb", "search") from None
     return lancedb
+
+
+def _connected(place: Place) -> Any:
+    return _lancedb().connect(place, read_consistency_interval=timedelta(0))
+
+
+@contextmanager
+def _refusing_conflicts(place: Place) -> Iterator[None]:
+    """Turn Lance's refusal of a commit that another has overtaken into one sentence."""
+    try:
+        yield
+    except (ValueError, RuntimeError, OSError) as error:
+        overtaken = re.search("commit conflict|already exists", str(error), re.IGNORECASE)
+        if isinstance(error, BadInput) or not overtaken:
+            raise
+        raise BadInput(_OTHERS.format(place)) from error
+
+
+def spans(numbers: Sequence[int]) -> str:
+    """Ascending numbers in words, neighbours as a span.
+
+    Example:
+        >>> spans([1, 2, 3, 5, 8, 9])
+        '1 to 3, 5, 8 to 9'
+    """
+    breaks = [at for at in range(1, len(numbers)) if numbers[at] != numbers[at - 1] + 1]
+    runs = [numbers[start:stop] for start, stop in zip([0, *breaks], [*breaks, None], strict=True)]
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
 def _schema(dimensions: int, metadata: Mapping[str, str]) -> pa.Schema:

@@ -19,6 +19,7 @@ from polyvec.search.dynamic_batching import DynamicBatching
 from polyvec.search.kept_map import KeptMap
 from polyvec.search.lance_table import NAME
 from polyvec.search.openai_format import ModelEntry
+from polyvec.search.storage import place_of
 
 Mode = Literal["hybrid", "vectors", "words"]
 
@@ -162,10 +163,11 @@ def check_names(served: Sequence[Served]) -> None:
 
 
 def is_index(given: str) -> bool:
-    """Whether a folder holds an index rather than a model.
+    """Whether a folder holds an index rather than a model; in object storage nothing else is looked for.
 
     Example:
         >>> is_index("minilm")
         False
     """
-    return (Path(given).expanduser() / f"{NAME}.lance").is_dir()
+    place = place_of(given)
+    return isinstance(place, str) or (place / f"{NAME}.lance").is_dir()

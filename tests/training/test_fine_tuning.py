@@ -270,8 +270,13 @@ def test_a_run_that_takes_far_too_long_ends_early(tiny_model, tmp_path):
     assert points[0]["seconds"] > OVERTIME * 1e-6
 
 
-def test_a_run_with_recomputing_ends_like_one_without(tiny_model, tmp_path, whole):
-    model = tiny_model()
-    tune(Contrastive(model, chunk_tokens=20, recompute=True), tmp_path, SELDOM)
-    for name, value in weights_of(model).items():
-        assert torch.allclose(value.float(), whole[0][name].float(), atol=2e-3), name
+def test_a_run_with_recomputing_ends_like_one_without(tiny_model, tmp_path, monkeypatch):
+    # In bfloat16 parts of another size are rounded in another way, which this learning rate makes much of.
+    monkeypatch.setattr("polyvec.training.fine_tuning.has_bfloat16", lambda device: False)
+    ends = []
+    for options in ({}, {"chunk_tokens": 20, "recompute": True}):
+        model = tiny_model()
+        tune(Contrastive(model, **options), tmp_path / str(len(ends)), SELDOM)
+        ends.append(weights_of(model))
+    for name, value in ends[0].items():
+        assert torch.allclose(value, ends[1][name], atol=2e-3), name

@@ -133,4 +133,5 @@ def test_two_processes_learn_what_one_learns_from_the_joined_batch(
         weights(load(tmp_path / name / "model", "cpu")) for name in ("alone", "together")
     )
     for name, weight in first.items():
-        torch.testing.assert_close(second[name], weight, atol=2e-5, rtol=1e-4)
+        # A step moves a weight by 1e-4; half a batch rounds otherwise, where processors compute in bfloat16.
+        torch.testing.assert_close(second[name], weight, atol=5e-5, rtol=1e-4)

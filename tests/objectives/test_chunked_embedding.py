@@ -87,6 +87,21 @@ def test_recomputing_replays_dropout(tiny_model):
     assert other[0] != pytest.approx(plain[0], abs=1e-4)
 
 
+def test_recomputing_has_the_precision_of_the_forward_pass(model):
+    features = model.preprocess(POSITIVES)
+
+    def gradient(recompute, dtype):
+        model.zero_grad()
+        with torch.autocast("cpu", dtype, enabled=dtype is torch.bfloat16):
+            vectors = embed_in_chunks(model, features, recompute=recompute)
+        vectors[:, 0].sum().backward()
+        return model[0].model.encoder.layer[0].output.dense.weight.grad.clone()
+
+    expected = gradient(False, torch.bfloat16)
+    assert torch.equal(gradient(True, torch.bfloat16), expected)
+    assert not torch.equal(gradient(True, torch.float32), expected)
+
+
 def test_recomputing_keeps_fewer_activations(tiny_model):
     model = tiny_model().eval()
 
@@ -101,6 +116,20 @@ def test_recomputing_keeps_fewer_activations(tiny_model):
         return sum(saved)
 
     assert kept(recompute=True) < kept(recompute=False) / 20
+
+
+def test_weights_that_do_not_learn_may_be_recomputed_too(tiny_model):
+    model = tiny_model()
+    model.requires_grad_(False)
+    model[0].model.embeddings.requires_grad_(True)
+    plain, again = (
+        gradients(Contrastive(model, recompute=recompute), ANCHORS, POSITIVES, seed=1)
+        for recompute in (False, True)
+    )
+    assert plain[1].keys() == {n for n, p in model.named_parameters() if p.requires_grad}
+    assert_same(again, plain)
+    model.requires_grad_(False)
+    assert gradients(Contrastive(model, recompute=True), ANCHORS, POSITIVES, seed=1)[1] == {}
 
 
 SCORES = torch.tensor([[2.0, 1.0, 0.0], [1, 2, 0], [3, 0, 1], [0.5, 0, 0], [1, 0, 1]])

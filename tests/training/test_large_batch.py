@@ -33,7 +33,7 @@ def test_what_a_batch_needs_worked_by_hand(tiny_model):
         "activations": 4 * 16 * 2 * 32 * 64_000,
     }
     assert found.bytes == sum(found.needs.values())
-    assert found.options == {"block_rows": 1000, "chunk_tokens": 2048, "recompute": False}
+    assert found.options == {"block_rows": 1000, "chunk_tokens": 1024, "recompute": False}
 
 
 def test_parts_become_smaller_as_memory_does(tiny_model):
@@ -44,14 +44,14 @@ def test_parts_become_smaller_as_memory_does(tiny_model):
     while found[-1].chunk_tokens > LENGTH or found[-1].block_rows > 1:
         found.append(plan(model, found[-1].bytes - 1))
     assert [step.options for step in found] == [
-        {"block_rows": 1000, "chunk_tokens": 2048, "recompute": False},
-        {"block_rows": 1000, "chunk_tokens": 2048, "recompute": True},
-        {"block_rows": 64, "chunk_tokens": 2048, "recompute": True},
+        {"block_rows": 1000, "chunk_tokens": 1024, "recompute": False},
+        {"block_rows": 1000, "chunk_tokens": 1024, "recompute": True},
+        {"block_rows": 64, "chunk_tokens": 1024, "recompute": True},
         {"block_rows": 64, "chunk_tokens": 16, "recompute": True},
         {"block_rows": 1, "chunk_tokens": 16, "recompute": True},
     ]
     assert [step.needs["activations"] for step in found] == [
-        A_TOKEN * tokens for tokens in (ALL_TOKENS, 2048, 2048, 16, 16)
+        A_TOKEN * tokens for tokens in (ALL_TOKENS, 1024, 1024, 16, 16)
     ]
     with pytest.raises(BadInput, match=r"does not fit into [\d.]+ MB: 1,000 rows against 3,000"):
         plan(model, found[-1].bytes - 1)
@@ -89,7 +89,7 @@ def test_memory_is_a_share_of_what_is_free(tiny_model, monkeypatch):
 def test_the_plan_in_words(tiny_model):
     said = str(plan(tiny_model(), memory=100_000_000))
     assert said.startswith("1,000 rows against 3,000 passages: ")
-    assert said.endswith("; 2,048 tokens at a time, computed twice, scores of 1,000 rows at a time")
+    assert said.endswith("; 1,024 tokens at a time, computed twice, scores of 1,000 rows at a time")
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,22 @@
 """Embedding a column of a large batch chunk by chunk, with the gradient of the whole batch.
 
 Chunks hold rows of like length under a token budget. Their activations may be recomputed on the way back: this is
-GradCache (Gao et al. 2021, arXiv:2101.06983), here through PyTorch's own checkpointing, which also replays dropout.
-Layers that draw from a generator of their own cannot be replayed; they are found and refused.
+GradCache (Gao et al. 2021, arXiv:2101.06983), with dropout replayed. PyTorch's own checkpointing would do the same for
+each chunk, but what it keeps of each stands in memory between the large blocks and leaves holes there: a step of 16,384
+short pairs would hold half as much again. Layers that draw from a generator of their own cannot be replayed; they are
+found and refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+from torch.autograd.function import Function, once_differentiable
 
 from polyvec.encoders.token_batches import default_batch_tokens
 from polyvec.errors import BadInput
@@ -38,13 +40,37 @@ def embed_in_chunks(
         features: as the model preprocessed them; without an attention mask they are one chunk.
         chunk_tokens: most padded tokens of a chunk; a longer row is a chunk of its own. By default what suits the
             device.
-        recompute: keep no activations, and compute them again on the way back.
+        recompute: keep no activations, and compute them again on the way back. Gradients are then found by
+            ``backward()``, not by ``torch.autograd.grad``.
     """
     chunks = _chunks_of(features, chunk_tokens)
+
+    def embed(part: Features) -> Tensor:
+        vectors: Tensor = model(dict(part))["sentence_embedding"]
+        return vectors.float()
+
+    if recompute and torch.is_grad_enabled():
+        # Something has to ask for gradients; the weights, which get them, are not given.
+        asking = torch.zeros((), device=next(model.parameters()).device, requires_grad=True)
+        recomputed: Tensor = _Recomputed.apply(asking, embed, features, chunks)  # type: ignore[no-untyped-call]
+        return recomputed
     if chunks is None:
-        return _embed(model, features, recompute)
-    vectors = torch.cat([_embed(model, rows_of(features, chunk), recompute) for chunk in chunks])
+        return embed(features)
+    vectors = torch.cat([embed(rows_of(features, chunk)) for chunk in chunks])
     return vectors[torch.argsort(torch.cat(chunks))]
+
+
+def default_chunk_tokens(device: torch.device) -> int:
+    """Most padded tokens of a chunk where nobody says.
+
+    Half of what encoding takes at a time: a step is no slower for it, and holds half the activations
+    (``benchmarks/contrastive_step.py``).
+
+    Example:
+        >>> default_chunk_tokens(torch.device("cpu"))
+        1024
+    """
+    return default_batch_tokens(device) // 2
 
 
 def rows_of(features: Features, rows: Tensor) -> Features:
@@ -98,7 +124,7 @@ def _chunks_of(features: Features, chunk_tokens: int | None) -> list[Tensor] | N
     if mask is None:
         return None
     lengths = mask.sum(dim=1)
-    budget = chunk_tokens or default_batch_tokens(lengths.device)
+    budget = chunk_tokens or default_chunk_tokens(lengths.device)
     return _cut(torch.argsort(lengths, stable=True), lengths, budget)
 
 
@@ -114,15 +140,63 @@ def _cut(order: Tensor, lengths: Tensor, budget: int) -> list[Tensor]:
     return chunks
 
 
-def _embed(model: SentenceTransformer, features: Features, recompute: bool) -> Tensor:
-    def run(part: Features) -> Tensor:
-        vectors: Tensor = model(dict(part))["sentence_embedding"]
-        return vectors.float()
+class _Recomputed(Function):
+    """Vectors of which no graph is kept; on the way back each chunk adds to the gradients of the weights."""
 
-    if recompute and torch.is_grad_enabled():
-        recomputed: Tensor = checkpoint(run, features, use_reentrant=False)
-        return recomputed
-    return run(features)
+    @staticmethod
+    def forward(
+        ctx: Any,
+        asking: Tensor,
+        embed: Callable[[Features], Tensor],
+        features: Features,
+        chunks: Sequence[Tensor] | None,
+    ) -> Tensor:
+        ctx.embed, ctx.features, ctx.chunks = embed, features, chunks
+        ctx.as_before = _replay(asking.device)
+        if chunks is None:
+            return embed(features)
+        vectors: Tensor | None = None
+        for chunk in chunks:
+            found = embed(rows_of(features, chunk))
+            if vectors is None:
+                vectors = found.new_empty((sum(map(len, chunks)), *found.shape[1:]))
+            vectors[chunk] = found
+        assert vectors is not None
+        return vectors
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[None, ...]:
+        features, chunks = ctx.features, ctx.chunks
+        with ctx.as_before():
+            for chunk in [None] if chunks is None else chunks:
+                with torch.enable_grad():
+                    vectors = ctx.embed(features if chunk is None else rows_of(features, chunk))
+                if vectors.requires_grad:
+                    vectors.backward(upstream if chunk is None else upstream[chunk])
+        return None, None, None, None
+
+
+def _replay(device: torch.device) -> Callable[[], AbstractContextManager[None]]:
+    """A context in which random numbers and precision are what they are now."""
+    accelerators = [device] if device.type == "cuda" else []
+    drawn = torch.get_rng_state()
+    drawn_there = [torch.cuda.get_rng_state(one) for one in accelerators]
+    enabled = torch.is_autocast_enabled(device.type)
+    dtype = torch.get_autocast_dtype(device.type)
+
+    @contextmanager
+    def as_before() -> Iterator[None]:
+        with (
+            torch.random.fork_rng(accelerators),
+            torch.autocast(device.type, dtype=dtype, enabled=enabled),
+        ):
+            torch.set_rng_state(drawn)
+            for one, state in zip(accelerators, drawn_there, strict=True):
+                torch.cuda.set_rng_state(state, one)
+            yield
+
+    return as_before
 
 
 @contextmanager

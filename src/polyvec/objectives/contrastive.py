@@ -86,10 +86,10 @@ class Contrastive(nn.Module):
         mask_duplicates: passages of the very tokens of a row's positive, or of the positive of a row with the very
             tokens of its anchor, are no negatives of it.
         block_rows: anchors whose scores are held at a time; by default what fits in a moderate memory.
-        chunk_tokens: most padded tokens in one forward pass; by default what suits the device, 2,048 on a CPU. Rows
+        chunk_tokens: most padded tokens in one forward pass; by default what suits the device, 1,024 on a CPU. Rows
             are sorted by length first, so that short ones are not padded to the longest of the batch.
         recompute: keep no activations of a chunk and compute them again on the way back: memory for one chunk,
-            time of one more forward pass.
+            time of one more forward pass. Gradients are then found by ``backward()``, not by ``torch.autograd.grad``.
 
     Returns:
         When called with ``(features, labels)``: the mean loss over anchors, a scalar. An anchor without any negative

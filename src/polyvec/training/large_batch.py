@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import torch
 from sentence_transformers import SentenceTransformer
 
-from polyvec.encoders.token_batches import default_batch_tokens
 from polyvec.errors import BadInput
 from polyvec.objectives.blockwise_softmax import BLOCK_BYTES
+from polyvec.objectives.chunked_embedding import default_chunk_tokens
 from polyvec.training.memory import activation_bytes, free_bytes
 
 SHARE = 0.8
@@ -126,7 +126,7 @@ def _plans(
 ) -> Iterator[BatchPlan]:
     """Ways to cut a batch, the fastest first."""
     passages = batch * (columns - 1)
-    chunk = max(length, default_batch_tokens(model.device))
+    chunk = max(length, default_chunk_tokens(model.device))
     block = min(batch, max(1, BLOCK_BYTES // (4 * passages)))
     few = min(block, FEWEST_BLOCK_ROWS)
     for recompute, tokens, rows in (

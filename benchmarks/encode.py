@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import argparse
 import ast
-import json
-import platform
 import random
-import subprocess
 import sysconfig
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +23,8 @@ from rich.table import Table
 
 from polyvec.encoders.encoding import encode
 from polyvec.encoders.loading import load
+from polyvec.files import write_json
+from polyvec.recipes.measuring import commit, machine, versions
 
 PEER = "sentence-transformers"
 
@@ -63,9 +61,17 @@ def main() -> None:
         for name in systems
     }
     Console(width=110).print(_table(results, model, texts))
-    if options.out:
-        report = {**_circumstances(), **vars(options), "out": None, "results": results}
-        options.out.write_text(json.dumps(report, indent=1, default=str) + "\n")
+    write_json(
+        options.out,
+        {
+            "commit": commit(),
+            "versions": versions("tokenizers"),
+            "machine": machine(options.device) | {"threads": torch.get_num_threads()},
+            **vars(options),
+            "out": None,
+            "results": results,
+        },
+    )
 
 
 def _options() -> argparse.Namespace:
@@ -76,7 +82,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--model", default="minilm")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="JSON file for the raw numbers")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     return parser.parse_args()
 
 
@@ -130,19 +136,6 @@ def _table(results: dict[str, Any], model: Any, texts: list[str]) -> Table:
             f"{result['largest_difference']:.1e}",
         )
     return table
-
-
-def _circumstances() -> dict[str, Any]:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--verify", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    packages = ("polyvec", "sentence-transformers", "transformers", "tokenizers", "torch", "numpy")
-    return {
-        "commit": commit,
-        "versions": {name: version(name) for name in packages},
-        "machine": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
-        "threads": torch.get_num_threads(),
-    }
 
 
 if __name__ == "__main__":

@@ -15,18 +15,15 @@ import argparse
 import importlib
 import json
 import os
-import platform
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 import traceback
 import warnings
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +33,7 @@ from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from polyvec.console import console
-from polyvec.machine import processor
+from polyvec.recipes.measuring import commit, machine, versions
 from polyvec.search import changes
 from polyvec.search.index import Index
 from polyvec.search.lance_table import PassageTable
@@ -79,15 +76,16 @@ def main() -> None:
         "lost": 0,  # anything lost has ended the run by now
     }
     print(json.dumps(result))
-    if options.out:
-        report = {
-            **_circumstances(),
-            "options": {**vars(options), "out": None},
-            **result,
-            "seconds": seconds,
-        }
-        text = json.dumps({**report, "each_round": rounds}, default=str)
-        options.out.write_text(text.replace("}, {", "},\n{") + "\n")
+    report = {
+        "commit": commit(),
+        "versions": versions("lancedb"),
+        "machine": machine("cpu"),
+        "options": {**vars(options), "out": None},
+        **result,
+        "seconds": seconds,
+    }
+    text = json.dumps({**report, "each_round": rounds}, default=str)
+    options.out.write_text(text.replace("}, {", "},\n{") + "\n")
 
 
 def _rounds(folder: Path, options: argparse.Namespace) -> tuple[list[dict[str, Any]], float]:
@@ -261,18 +259,6 @@ def _bag_of_words() -> SentenceTransformer:
     return SentenceTransformer(modules=[module], device="cpu")
 
 
-def _circumstances() -> dict[str, Any]:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--verify", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    packages = ("polyvec", "lancedb", "sentence-transformers", "torch", "numpy")
-    return {
-        "commit": commit,
-        "versions": {name: version(name) for name in packages},
-        "machine": f"{platform.machine()}, {processor()}",
-    }
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=50)
@@ -280,7 +266,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="stop then")
     parser.add_argument("--folder", type=Path, help="where the index stands; default: temporary")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="JSON file for what happened in each round")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     return parser.parse_args()
 
 

@@ -9,16 +9,12 @@ that faiss finds, by their cosines.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import random
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +27,8 @@ from rich.table import Table
 from polyvec.data.beir import write_beir
 from polyvec.data.smart import read_cisi
 from polyvec.encoders.encoding import encode
-from polyvec.machine import processor
+from polyvec.files import write_json
+from polyvec.recipes.measuring import commit, machine, versions
 from polyvec.search.index import Hit, Index
 from polyvec.search.passage_rows import HEADINGS_APART
 
@@ -51,13 +48,16 @@ def main() -> None:
         shutil.rmtree(folder, ignore_errors=True)
     for name, result in results.items():
         Console(width=110).print(_table(name, result))
-    if options.out:
-        report = {
-            **_circumstances(),
+    write_json(
+        options.out,
+        {
+            "commit": commit(),
+            "versions": versions("lancedb", "faiss-cpu"),
+            "machine": machine(options.device) | {"threads": torch.get_num_threads()},
             "options": {**vars(options), "out": None},
             "results": results,
-        }
-        options.out.write_text(json.dumps(report, indent=1, default=str) + "\n")
+        },
+    )
 
 
 def _sources(folder: Path, options: argparse.Namespace):
@@ -171,19 +171,6 @@ def _table(name: str, result: dict[str, Any]) -> Table:
     return table
 
 
-def _circumstances() -> dict[str, Any]:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--verify", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    packages = ("polyvec", "lancedb", "faiss-cpu", "sentence-transformers", "torch", "numpy")
-    return {
-        "commit": commit,
-        "versions": {name: version(name) for name in packages},
-        "machine": f"{platform.machine()}, {processor()}",
-        "threads": torch.get_num_threads(),
-    }
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--packages", default="python:numpy,scipy", help="documents, as in adapt")
@@ -191,7 +178,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--model", default="minilm")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="JSON file for the raw numbers")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     return parser.parse_args()
 
 

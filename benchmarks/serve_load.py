@@ -13,7 +13,6 @@ import ast
 import asyncio
 import json
 import os
-import platform
 import random
 import re
 import signal
@@ -22,13 +21,14 @@ import sys
 import sysconfig
 import time
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import psutil
 from rich.console import Console
 from rich.table import Table
+
+from polyvec.recipes.measuring import commit, machine, versions
 
 MODES = {"dynamic batching": "--batching", "one by one": "--no-batching"}
 
@@ -75,8 +75,7 @@ def main() -> None:
     for mode, load in loads.items():
         if load.errors:
             print(f"{mode}: {len(load.errors)} errors, the first: {load.errors[0]}")
-    if options.out:
-        options.out.write_text(json.dumps(_report(loads, options), default=str) + "\n")
+    options.out.write_text(json.dumps(_report(loads, options), default=str) + "\n")
     sys.exit(any(load.errors for load in loads.values()))
 
 
@@ -89,7 +88,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--model", default="minilm")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="JSON file for the raw numbers")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     return parser.parse_args()
 
 
@@ -204,14 +203,10 @@ def _table(loads: dict[str, Load], options: argparse.Namespace) -> Table:
 
 
 def _report(loads: dict[str, Load], options: argparse.Namespace) -> dict[str, object]:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--verify", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    packages = ("polyvec", "sentence-transformers", "torch", "fastapi", "uvicorn")
     return {
-        "commit": commit,
-        "versions": {name: version(name) for name in packages},
-        "machine": f"{platform.machine()}, {os.cpu_count()} processors",
+        "commit": commit(),
+        "versions": versions("fastapi", "uvicorn"),
+        "machine": machine(options.device),
         **{**vars(options), "out": None},
         "results": {
             mode: {

@@ -9,7 +9,6 @@ numbers only, since what a rule is worth must not depend on the model; documents
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import shutil
@@ -25,6 +24,8 @@ from polyvec.compression.truncation import truncate
 from polyvec.data.smart import read_cranfield
 from polyvec.encoders.encoding import encode
 from polyvec.encoders.loading import load
+from polyvec.files import write_json
+from polyvec.recipes.measuring import commit, machine, versions
 from polyvec.search.index import Index
 
 RANKS = (5, 10, 20, 50)
@@ -64,8 +65,16 @@ def main() -> None:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     Console(width=110).print(_table(results))
-    if options.out:
-        options.out.write_text(json.dumps(results, indent=1) + "\n")
+    write_json(
+        options.out,
+        {
+            "commit": commit(),
+            "versions": versions("lancedb"),
+            "machine": machine("cpu"),
+            "model": options.model,
+            "results": results,
+        },
+    )
 
 
 def _measured(index: Index, relevant: Mapping[str, set[str]]) -> dict[str, dict[str, float]]:
@@ -127,7 +136,7 @@ def _table(results: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Table:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="minilm")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     return parser.parse_args()
 
 

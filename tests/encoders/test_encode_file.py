@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -260,6 +261,14 @@ def test_output_that_cannot_be_written(lines: str, tiny_model_path: Path, tmp_pa
 def test_an_unknown_suffix_is_refused_first(name: str, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"give F\.parquet, F\.npy or F\.lance"):
         encode_file("no-such-model", "no-such-input", tmp_path / name)
+
+
+def test_a_cluster_that_is_not_there_is_refused_first(lines: str, tmp_path: Path) -> None:
+    with socket.socket() as deserted:  # bound, so that nobody else takes it, and not listening
+        deserted.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{deserted.getsockname()[1]}"
+        with pytest.raises(BadInput, match=f"no Ray cluster at {address} .*refused"):
+            encode_file("minilm", lines, tmp_path / "a.lance", engine="ray", address=address)
 
 
 def test_input_without_text(tiny_model_path: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import InputModule
 from tests.conftest import WORDS, TinyModel
 
-from polyvec.encoders import encoding, token_batches
+from polyvec.encoders import encoding, precision, token_batches
 from polyvec.encoders.encoding import encode
 from polyvec.encoders.loading import load
 from polyvec.errors import BadInput
@@ -164,10 +164,11 @@ def test_auto_measures_bfloat16_only_where_it_pays(
     probed: list[int] = []
 
     def choose(_: object, __: object, texts: Sequence[str]) -> torch.dtype:
-        probed.append(len(texts))
+        if texts:
+            probed.append(len(texts))
         return torch.float32
 
-    monkeypatch.setattr(encoding, "inference_dtype", choose)
+    monkeypatch.setattr(precision, "inference_dtype", choose)
     encode(model, [f"a cat {n}" for n in range(255)])
     assert probed == []
     encode(model, [f"a cat {n}" for n in range(256)])

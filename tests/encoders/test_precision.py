@@ -6,7 +6,8 @@ from sentence_transformers import SentenceTransformer
 from tests.conftest import TinyModel
 
 from polyvec.encoders import precision
-from polyvec.encoders.precision import has_bfloat16, inference_dtype
+from polyvec.encoders.precision import dtype_for, has_bfloat16, inference_dtype
+from polyvec.errors import BadInput
 
 TEXTS = ["a cat on a boat", "read the table", "x"]
 
@@ -43,6 +44,17 @@ def test_bfloat16_where_it_is_native_and_close(
     monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
     assert inference_dtype(tiny_model(), "cpu", TEXTS) is torch.bfloat16
     assert inference_dtype(tiny_model(), "cpu", []) is torch.float32
+
+
+def test_formats_by_name(tiny_model: TinyModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
+    model = tiny_model()
+    assert dtype_for("float32", model, TEXTS) is torch.float32
+    assert dtype_for("bfloat16", model, TEXTS) is torch.bfloat16
+    assert dtype_for("auto", model, TEXTS) is torch.bfloat16
+    assert dtype_for("auto", model, ()) is torch.float32
+    with pytest.raises(BadInput, match="precision 'half': give auto, float32 or bfloat16"):
+        dtype_for("half", model, TEXTS)
 
 
 @pytest.mark.parametrize("change", [torch.nan, 100.0])

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from polyvec.encoders import precision as encoder_precision
 from polyvec.encoders.encoding import encode
+from polyvec.encoders.precision import MIN_COSINE
 from polyvec.errors import BadInput
 from polyvec.search.dynamic_batching import DynamicBatching, QueueFull, TextFailed
 
@@ -55,6 +57,16 @@ def test_vectors_are_those_of_encode(batching, tiny_model) -> None:
     np.testing.assert_allclose(found.vectors, expected, atol=1e-5)
     raw = batching(model, normalize=False).submit(TEXTS).result(20)
     np.testing.assert_allclose(raw.vectors, encode(tiny_model(), TEXTS), atol=1e-5)
+
+
+def test_auto_computes_in_bfloat16_where_that_is_native_and_close(
+    batching, tiny_model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = batching(tiny_model()).submit(TEXTS).result(20).vectors
+    monkeypatch.setattr(encoder_precision, "has_bfloat16", lambda device: True)
+    rounded = batching(tiny_model(), precision="auto").submit(TEXTS).result(20).vectors
+    assert np.abs(exact - rounded).max() > 0
+    assert (exact * rounded).sum(1).min() > MIN_COSINE
 
 
 def test_tokens_are_what_the_model_read(batching) -> None:
@@ -205,6 +217,7 @@ def test_closing_finishes_what_waits(batching) -> None:
         ({"max_tokens": 0}, "max_tokens 0: give 1 or more"),
         ({"max_queue": 0}, "max_queue 0: give 1 or more"),
         ({"max_wait_ms": -1}, "max_wait_ms -1: give 0 or more"),
+        ({"precision": "half"}, "precision 'half': give auto, float32 or bfloat16"),
         ({"max_wait_ms": float("nan")}, "max_wait_ms nan: give 0 or more"),
     ],
 )

@@ -83,7 +83,7 @@ def reproduce(
     """
     from polyvec.recipes.recipe import recipes
     from polyvec.recipes.reproduction import reproduce as run
-    from polyvec.recipes.tables import evidence_table
+    from polyvec.recipes.tables import evidence_tables
 
     known = recipes()
     if show:
@@ -96,7 +96,8 @@ def reproduce(
         raise BadInput("give the NAME of a recipe, --all, or --list to see which there are")
     for name in wanted:
         evidence = run(name, scale=scale, seeds=seeds, arm=arm, out=out, restart=restart)  # type: ignore[arg-type]
-        show_table(evidence_table(evidence))
+        for table in evidence_tables(evidence):
+            show_table(table)
         if evidence["verdict"]:
             typer.echo(f"{name}: {evidence['verdict']}   {out / name / scale}.json")
 

@@ -55,6 +55,9 @@ def serve(
         bool, typer.Option(help="Compute texts of several requests together.")
     ] = True,
     normalize: Annotated[bool, typer.Option(help="Scale vectors to length 1.")] = True,
+    precision: Annotated[
+        str, typer.Option(help="float32, bfloat16, or auto: the faster one that keeps vectors.")
+    ] = "auto",
     patience: Annotated[
         float, typer.Option(help="Seconds that requests have to end after SIGTERM.")
     ] = 30.0,
@@ -81,6 +84,7 @@ def serve(
         "max_wait_ms": max_wait_ms,
         "max_queue": max_queue,
         "normalize": normalize,
+        "precision": precision,
         "batching": batching,
     }
     with bind(host, port) as taken:

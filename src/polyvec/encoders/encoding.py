@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from sentence_transformers import SentenceTransformer
 
 from polyvec.console import console, progress_bar
 from polyvec.encoders.loading import load, model_fingerprint
-from polyvec.encoders.precision import inference_dtype
+from polyvec.encoders.precision import Precision, dtype_for
 from polyvec.encoders.quantised_vectors import FILE as QUANTISATION
 from polyvec.encoders.quantised_vectors import Quantiser
 from polyvec.encoders.text_rows import TextRows, read_rows
@@ -40,8 +40,6 @@ from polyvec.errors import BadInput
 
 if TYPE_CHECKING:
     from polyvec.encoders.ray_engine import RayJob
-
-Precision = Literal["auto", "float32", "bfloat16"]
 
 _PART = 2048
 """Texts between two savings: some 30 s of work on two CPU cores."""
@@ -313,8 +311,5 @@ def prompt_for(model: SentenceTransformer, task: Task | None) -> str | None:
 
 
 def _dtype(model: SentenceTransformer, texts: Sequence[Any], precision: Precision) -> torch.dtype:
-    if precision == "auto" and len(texts) >= _AUTO_FROM:
-        return inference_dtype(model, model.device, texts[:: len(texts) // _PROBES])
-    if precision not in ("auto", "float32", "bfloat16"):
-        raise BadInput(f"precision {precision!r}: give auto, float32 or bfloat16")
-    return torch.bfloat16 if precision == "bfloat16" else torch.float32
+    probes = texts[:: len(texts) // _PROBES] if len(texts) >= _AUTO_FROM else ()
+    return dtype_for(precision, model, probes)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import batch_to_device
 from torch.nn.functional import cosine_similarity
+
+from polyvec.errors import BadInput
+
+Precision = Literal["auto", "float32", "bfloat16"]
 
 MIN_COSINE = 0.9995
 """Lowest cosine between a text's vectors in bfloat16 and float32 that is tolerated."""
@@ -39,6 +43,21 @@ def has_bfloat16(device: torch.device | str) -> bool:
 def computing_in(device: torch.device, dtype: torch.dtype) -> torch.autocast:
     """Context in which a model computes in ``dtype``; its float32 weights stay as they are."""
     return torch.autocast(device.type, torch.bfloat16, enabled=dtype is torch.bfloat16)
+
+
+def dtype_for(
+    precision: Precision, model: SentenceTransformer, probe_texts: Sequence[str]
+) -> torch.dtype:
+    """The number format that is meant: ``auto`` is what `inference_dtype` finds.
+
+    Raises:
+        BadInput: when it is none.
+    """
+    if precision not in get_args(Precision):
+        raise BadInput(f"precision {precision!r}: give auto, float32 or bfloat16")
+    if precision == "auto":
+        return inference_dtype(model, model.device, probe_texts)
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
 def inference_dtype(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,14 +19,18 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pyarrow as pa
 
-from polyvec.encoders.encoding import Precision, encode
+from polyvec.encoders.encoding import encode
 from polyvec.encoders.loading import load, model_fingerprint
+from polyvec.encoders.precision import Precision
 from polyvec.encoders.token_batches import Task, Vectors
 from polyvec.encoders.vector_files import Part, npy_bytes
 from polyvec.errors import BadInput, MissingExtra
 
 Engine = Literal["local", "ray"]
 
+_PATIENCE = 10.0
+"""Seconds until a cluster has to answer."""
+_NO_CLUSTER = "no Ray cluster at {} ({}); give the address that ray start printed"
 
 Keep = Callable[[Part, Vectors], bytes]
 """What a worker makes of the vectors of a part; it runs there, and its result comes back."""
@@ -53,10 +58,10 @@ class RayJob:
 
 
 def check_engine(engine: str, address: str | None) -> None:
-    """Refuse an engine that is none.
+    """Refuse an engine that is none, and a cluster that is not there.
 
     Raises:
-        BadInput: for it, or where an address is given to one that has none.
+        BadInput: for it, where an address is given to one that has none, or where nobody answers at the address.
 
     Example:
         >>> check_engine("spark", None)
@@ -68,6 +73,19 @@ def check_engine(engine: str, address: str | None) -> None:
         raise BadInput(f"engine {engine!r}: give {' or '.join(get_args(Engine))}")
     if address is not None and engine != "ray":
         raise BadInput(f"address {address!r}: of a Ray cluster, so give --engine ray as well")
+    if address is not None:
+        _refuse_deserted(address)
+
+
+def _refuse_deserted(address: str) -> None:
+    """Refuse an address where nobody answers; Ray itself would go on trying for minutes."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if not (host and port.isdecimal()):  # such as "auto", which Ray looks up by itself
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise BadInput(_NO_CLUSTER.format(address, error)) from error
 
 
 def encode_on_ray(
@@ -206,9 +224,7 @@ def _running(address: str | None) -> Iterator[Any]:
         ray.init(address or "local", **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         said = str(error).strip().partition("\n")[0]
-        raise BadInput(
-            f"no Ray cluster at {address or 'this machine'} ({said}); give the address that ray start printed"
-        ) from error
+        raise BadInput(_NO_CLUSTER.format(address or "this machine", said)) from error
     try:
         yield ray
     finally:

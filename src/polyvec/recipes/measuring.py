@@ -94,10 +94,10 @@ def machine(device: str) -> dict[str, str | int]:
     return found
 
 
-def versions() -> dict[str, str]:
-    """Versions of the libraries that results depend on, of those that are installed."""
+def versions(*others: str) -> dict[str, str]:
+    """Versions of the libraries that results depend on, and of others, of those that are installed."""
     found = {}
-    for name in _LIBRARIES:
+    for name in (*_LIBRARIES, *others):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -9,16 +9,33 @@ from rich.table import Table
 
 from polyvec.evaluation.arms import compare_arms, spread
 
+_BESIDE = 4
+"""Arms beside one another: with more, the columns of a terminal of 80 letters cannot be read."""
 
-def evidence_table(evidence: Mapping[str, Any]) -> Table:
-    """Mean and standard deviation of every metric, an arm a column, and the paired test of the main metric."""
+
+def evidence_tables(evidence: Mapping[str, Any]) -> list[Table]:
+    """Mean and standard deviation of every metric, an arm a column, and the paired test of the main metric.
+
+    Some arms a table; all but the first table are continuations of it.
+    """
+    rows = evidence_rows(evidence)
+    starts = range(1, len(rows[0]), _BESIDE)
+    tables = [
+        _arms_table([[row[0], *row[start : start + _BESIDE]] for row in rows]) for start in starts
+    ]
     seeds = len(evidence["seeds"])
-    table = Table(title=f"{evidence['name']}: {seeds} seed(s), {evidence['minutes']:.1f} minutes")
-    header, *rows, differences = evidence_rows(evidence)
+    tables[0].title = f"{evidence['name']}: {seeds} seed(s), {evidence['minutes']:.1f} minutes"
+    return tables
+
+
+def _arms_table(rows: Sequence[Sequence[str]]) -> Table:
+    header, *values, differences = rows
+    table = Table()
     for place, name in enumerate(header):
         table.add_column(name, justify="right" if place else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
+    for row in values:
+        if any(row[1:]):
+            table.add_row(*row)
     table.add_section()
     table.add_row(*differences)
     return table

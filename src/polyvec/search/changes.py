@@ -60,13 +60,6 @@ def read(source: str, text_column: str | None) -> tuple[list[DocumentRows], list
     return documents, reading.skipped
 
 
-def held(table: PassageTable) -> dict[str, tuple[str, str]]:
-    """Digest and source of each document in an index."""
-    names = ["document", "digest", "source"]
-    rows = table.columns(*names).group_by(names).aggregate([]).to_pylist()
-    return {row["document"]: (row["digest"], row["source"]) for row in rows}
-
-
 def bring_in(
     table: PassageTable,
     source: str,
@@ -90,7 +83,7 @@ def bring_in(
         BadInput: when a document of the same id came from another source.
     """
     _take_out_doubled(table)
-    there = held(table)
+    there = table.documents()
     _refuse_other_sources(source, documents, there)
     missing = [one for one in documents if there.get(one.document, ("",))[0] != one.digest]
     changed = {one.document for one in missing if one.document in there}

@@ -19,7 +19,7 @@ from polyvec.encoders.loading import installed_base, load, model_fingerprint
 from polyvec.encoders.ray_engine import RayJob, check_engine, encode_lists_on_ray
 from polyvec.encoders.token_batches import Vectors
 from polyvec.errors import BadInput
-from polyvec.search.changes import Changes, Encode, bring_in, held, read
+from polyvec.search.changes import Changes, Encode, bring_in, read
 from polyvec.search.hits import Hit, fuse
 from polyvec.search.lance_table import COLUMNS, PassageTable, one_of
 from polyvec.search.storage import Place, place_of, writing
@@ -227,7 +227,7 @@ class Index:
             raise BadInput("delete needs either ids of documents or a filter")
         if documents:
             where = one_of("document", documents)
-            unknown = set(documents) - set(self._table.columns("document")["document"].to_pylist())
+            unknown = set(documents) - self._table.documents().keys()
             if unknown:
                 raise BadInput(f"{self.path}: holds no document {min(unknown)!r}")
         with self._writing():
@@ -257,7 +257,7 @@ class Index:
             ``version``, and ``versions`` (version, time and passages of every commit that is kept, oldest first).
         """
         metadata = self._table.metadata()
-        sources = Counter(home for _, home in held(self._table).values())
+        sources = Counter(home for _, home in self._table.documents().values())
         return {
             "path": str(self.path),
             "model": metadata["model"],

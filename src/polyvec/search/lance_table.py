@@ -138,6 +138,18 @@ class PassageTable:
         wanted = list(dict.fromkeys(["id", *names]))
         return self._table.search().select(wanted).to_arrow().sort_by("id").select(list(names))
 
+    def documents(self) -> dict[str, tuple[str, str]]:
+        """Digest and source of each document."""
+        names = ["document", "digest", "source"]
+        rows = self._table.search().select(names).to_arrow().group_by(names).aggregate([])
+        return dict(
+            zip(
+                rows["document"].to_pylist(),
+                zip(rows["digest"].to_pylist(), rows["source"].to_pylist(), strict=True),
+                strict=True,
+            )
+        )
+
     def count(self) -> int:
         """How many passages there are."""
         return int(self._table.count_rows())

@@ -34,8 +34,13 @@ _MARK = "polyvec."
 _OTHERS = "{}: another writer has committed to this index meanwhile; give the same command again"
 _REFINED = 3
 """So many times the hits wanted are taken from the approximate index, and their cosines computed exactly."""
-_EXPLORED = 3
-"""So many times the hits wanted does a walk through HNSW's graph keep in mind."""
+_EXPLORED = 6
+"""So many times what it finds does a walk through HNSW's graph keep in mind. In a million passages that are much alike,
+3 found 94 % of the ten nearest and 6 found 99.9 %, in 9 ms instead of 7."""
+_SHARE_APART = 1 / 20
+_MOST_APART = 2048
+"""Passages that may stay out of the indexes: the word search reads them one by one, some 10 ms a thousand on two cores,
+while folding them in takes the longer the larger the table is, 20 s for a million."""
 
 
 class PassageTable:
@@ -189,7 +194,13 @@ class PassageTable:
         return int(made.num_deleted_rows)
 
     def fold_in(self) -> None:
-        """Bring both indexes up to date and join small files; searches are right before it, and faster after it."""
+        """Bring both indexes up to date and join small files, once enough has come in since.
+
+        Searches are right before it, and faster after it.
+        """
+        apart = max((one.num_unindexed_rows or 0 for one in self._table.list_indices()), default=0)
+        if apart < min(_MOST_APART, _SHARE_APART * self.count()):
+            return
         with self._committing():
             self._table.optimize()
         self.begin()

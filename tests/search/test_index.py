@@ -263,6 +263,30 @@ def test_approximate_search_finds_the_same_in_a_small_index(docs: Path, built: I
     assert approximate.search("new garden", 1, "vectors")[0].id == "new.md#0.0"
 
 
+def test_a_small_addition_is_found_before_it_is_folded_in(tmp_path: Path, model: Path) -> None:
+    def written(name: str, count: int) -> str:
+        for number in range(count):
+            file = tmp_path / name / f"{number}-{name}.txt"
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(f"Water in the garden, {name} {number}.\n")
+        return str(tmp_path / name)
+
+    def apart() -> int:
+        return max(one.num_unindexed_rows for one in index._table._table.list_indices())
+
+    index = Index.build(tmp_path / "index", written("lake", 60), model=model, approximate=True)
+    assert apart() == 0
+    index.add(written("river", 2))
+    assert apart() == 2
+    assert index.search("river", 1, "words")[0].document == "0-river.txt"
+    near = {hit.document for hit in index.search("water garden", 62, "vectors")}
+    assert {"0-river.txt", "1-river.txt"} < near
+    assert len(near) == 62
+    index.add(written("sea", 2))  # 4 of 64 are more than a twentieth
+    assert apart() == 0
+    assert index.search("river", 1, "words")[0].document == "0-river.txt"
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -12,7 +12,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import InputModule
 from tests.conftest import WORDS, TinyModel
 
-from polyvec.encoders import encoding, precision, token_batches
+from polyvec.encoders import precision, token_batches
 from polyvec.encoders.encoding import encode
 from polyvec.encoders.loading import load
 from polyvec.errors import BadInput

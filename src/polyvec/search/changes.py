@@ -97,8 +97,7 @@ def bring_in(
         removed = [id for id, (_, home) in there.items() if home in sources and id not in kept]
     if gone or removed:
         table.delete(one_of("document", [*gone, *removed]))
-    if full or gone or removed:
-        table.fold_in()
+    table.fold_in()  # what an interrupted run left apart, too
     empty = [Skipped(one.document, "no passage in it") for one in documents if not one.rows]
     return Changes(
         added=sum(one.document not in changed for one in full),
@@ -115,7 +114,10 @@ def _take_out_doubled(table: PassageTable) -> None:
     if isinstance(table.place, Path):  # a lock keeps the second out
         return
     rows = table.columns("id", "document")
-    counts = rows.group_by("id").aggregate([("document", "first"), ("document", "count")])
+    # The first of a group can only be found in one thread.
+    counts = rows.group_by("id", use_threads=False).aggregate(
+        [("document", "first"), ("document", "count")]
+    )
     doubled = counts.filter(pc.greater(counts["document_count"], 1))["document_first"].unique()
     if len(doubled):
         table.delete(one_of("document", doubled.to_pylist()))

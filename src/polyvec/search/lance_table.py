@@ -199,7 +199,7 @@ class PassageTable:
         Searches are right before it, and faster after it.
         """
         apart = max((one.num_unindexed_rows or 0 for one in self._table.list_indices()), default=0)
-        if apart < min(_MOST_APART, _SHARE_APART * self.count()):
+        if apart < max(1, min(_MOST_APART, _SHARE_APART * self.count())):
             return
         with self._committing():
             self._table.optimize()

@@ -9,9 +9,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from polyvec.search import document_map, kept_map
 from polyvec.search.dynamic_batching import DynamicBatching
 from polyvec.search.index import Index
 from polyvec.search.kept_map import KeptMap, keep_map
+from polyvec.search.lance_table import PassageTable
 from polyvec.search.served import Served
 from polyvec.search.server import create_app
 
@@ -117,3 +119,27 @@ def test_a_map_that_is_not_drawn_yet(index: Path, live) -> None:
     found = live(create_app([served]))
     answer = httpx.get(f"{found.address}/map/data")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "no_map")
+
+
+def test_the_map_of_an_index_in_object_storage_is_kept_in_the_cache(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    asked: list[object] = []
+
+    def opened(place: object) -> PassageTable:
+        asked.append(place)
+        table = PassageTable.open(index)
+        assert table is not None
+        return table
+
+    monkeypatch.setattr(document_map, "opened", opened)
+    file = keep_map("s3://bucket/docs.index/")
+    assert asked == ["s3://bucket/docs.index"]
+    assert file.is_relative_to(tmp_path / "cache" / "polyvec" / "maps")
+    monkeypatch.setattr(kept_map, "opened", opened)
+    served = KeptMap("s3://bucket/docs.index")
+    assert not served.state().drawing
+    data = served.data()
+    assert data is not None
+    assert json.loads(data)["name"] == "docs.index"

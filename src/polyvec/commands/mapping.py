@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def draw(
-    path: Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.")],
+    path: Annotated[str, typer.Argument(metavar="INDEX", help="Folder of the index, or its URL.")],
     out: Annotated[Path, typer.Option(help="The page: one file that loads nothing.")] = Path(
         "map.html"
     ),

@@ -17,6 +17,7 @@ from polyvec.console import console
 from polyvec.errors import BadInput, MissingExtra
 from polyvec.search.lance_table import COLUMNS, PassageTable
 from polyvec.search.map_topics import Topic, find_topics
+from polyvec.search.storage import Place, place_of
 
 MOST = 20_000
 """Passages on a map, unless said otherwise: a minute or two of layout and 10 MB of page."""
@@ -66,7 +67,7 @@ def draw_map(
     model knows no word, have no place and are left out.
 
     Args:
-        path: folder of the index.
+        path: folder of the index, or its URL.
         where: SQL over the columns that `polyvec.search.index.Index.search` lists.
         seed: of the layout, and of the choice where there are more than ``most`` passages.
         most: passages on the map; of more, so many are drawn by chance.
@@ -81,17 +82,17 @@ def draw_map(
         ...
         polyvec.errors.BadInput: nowhere: no index there; make one with: polyvec index build nowhere --from SOURCE
     """
-    path = Path(path).expanduser()
+    place = place_of(path)
     if most < 1:
         raise BadInput(f"most = {most}: give 1 or more")
     if seed < 0:
         raise BadInput(f"seed = {seed}: give 0 or more")
-    table = opened(path)
+    table = opened(place)
     version = version_of(table)
     rows, vectors = _passages(table, where)
     if not rows:
         passing = f" passes the filter {where!r}" if where else " that has a word the model knows"
-        raise BadInput(f"{path}: holds no passage{passing}, so there is nothing to draw")
+        raise BadInput(f"{place}: holds no passage{passing}, so there is nothing to draw")
     total = len(rows)
     if total > most:
         chosen = np.sort(np.random.default_rng(seed).choice(total, most, replace=False))
@@ -103,7 +104,7 @@ def draw_map(
     with console.status("naming topics"):
         topics, topic = find_topics(places, texts)
     return DocumentMap(
-        name=path.resolve().name,
+        name=place.resolve().name if isinstance(place, Path) else place.rpartition("/")[2],
         model=Path(table.metadata()["model"]).name,
         version=version,
         of=total,
@@ -114,16 +115,16 @@ def draw_map(
     )
 
 
-def opened(path: Path) -> PassageTable:
+def opened(place: Place) -> PassageTable:
     """The table of an index, without its model.
 
     Raises:
         BadInput: when there is none.
     """
-    table = PassageTable.open(path)
+    table = PassageTable.open(place)
     if table is None:
         raise BadInput(
-            f"{path}: no index there; make one with: polyvec index build {path} --from SOURCE"
+            f"{place}: no index there; make one with: polyvec index build {place} --from SOURCE"
         )
     return table
 

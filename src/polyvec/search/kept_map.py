@@ -1,7 +1,8 @@
 """The map that a server shows of an index: drawn when it is first asked for, by a process of its own, and kept.
 
-It lies in the folder of the index as ``map-FORMAT-VERSION.json``, so that it is known of which commit it is. Drawing
-is not done in the server's process: its threads would wait while the layout is computed.
+It lies in the folder of the index as ``map-FORMAT-VERSION.json``, so that it is known of which commit it is; that of an
+index in object storage lies in the user's cache. Drawing is not done in the server's process: its threads would wait
+while the layout is computed.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import sys
 import tempfile
 import threading
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import IO
 
 from polyvec.files import write_bytes
 from polyvec.search.document_map import draw_map, opened, version_of
 from polyvec.search.map_page import map_data
+from polyvec.search.storage import Place, place_of
 
 _FORMAT = 1
 """Of what the page reads; a map of another one is drawn again."""
@@ -42,7 +45,7 @@ class MapState:
 
 
 def keep_map(path: str | Path) -> Path:
-    """Draw the map of an index and keep it in its folder, in the place of older ones.
+    """Draw the map of an index and keep it, in the place of older ones.
 
     Returns:
         Its file.
@@ -51,25 +54,40 @@ def keep_map(path: str | Path) -> Path:
         BadInput: as `polyvec.search.document_map.draw_map` does.
         OSError: when the folder cannot be written.
     """
-    path = Path(path).expanduser()
     drawn = draw_map(path)
-    file = path / f"map-{_FORMAT}-{drawn.version}.json"
+    home = _home(place_of(path))
+    home.mkdir(parents=True, exist_ok=True)
+    file = home / f"map-{_FORMAT}-{drawn.version}.json"
     write_bytes(file, json.dumps(map_data(drawn), ensure_ascii=False).encode())
-    for old in path.glob("map-*.json"):
+    for old in home.glob("map-*.json"):
         if old != file:
             old.unlink(missing_ok=True)
     return file
+
+
+def _home(place: Place) -> Path:
+    """The folder that keeps the map of an index."""
+    if isinstance(place, Path):
+        return place
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return (
+        Path(cache).expanduser()
+        / "polyvec"
+        / "maps"
+        / blake2b(place.encode(), digest_size=16).hexdigest()
+    )
 
 
 class KeptMap:
     """The map of one index, for a server; safe to be asked from several threads.
 
     Args:
-        path: folder of the index.
+        path: folder of the index, or its URL.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._path = Path(path).expanduser()
+        self._place = place_of(path)
+        self._home = _home(self._place)
         self._lock = threading.Lock()
         self._drawing: _Drawing | None = None
         self._failures: dict[int, str] = {}
@@ -81,11 +99,11 @@ class KeptMap:
             BadInput: when the index is gone or damaged.
         """
         with self._lock:
-            newest = version_of(opened(self._path))
+            newest = version_of(opened(self._place))
             self._look_after()
             drawn = self._drawn()
             if newest != drawn and newest not in self._failures and self._drawing is None:
-                self._drawing = _Drawing(self._path, newest)
+                self._drawing = _Drawing(self._place, newest)
             return MapState(drawn, self._drawing is not None, self._failures.get(newest, ""))
 
     def data(self) -> bytes | None:
@@ -113,22 +131,22 @@ class KeptMap:
 
     def _drawn(self) -> int | None:
         versions = [
-            int(file.stem.rpartition("-")[2]) for file in self._path.glob(f"map-{_FORMAT}-*.json")
+            int(file.stem.rpartition("-")[2]) for file in self._home.glob(f"map-{_FORMAT}-*.json")
         ]
         return max(versions, default=None)
 
     def _file(self, version: int) -> Path:
-        return self._path / f"map-{_FORMAT}-{version}.json"
+        return self._home / f"map-{_FORMAT}-{version}.json"
 
 
 class _Drawing:
     """A process that draws the map of a version."""
 
-    def __init__(self, path: Path, version: int) -> None:
+    def __init__(self, place: Place, version: int) -> None:
         self.version = version
         self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115, end() closes it
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "polyvec", "map", str(path), "--keep"],
+            [sys.executable, "-m", "polyvec", "map", str(place), "--keep"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self._said,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -34,6 +35,27 @@ def write_bytes(path: Path, content: bytes) -> None:
     except OSError:
         beside.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def locked(file: Path, taken: str) -> Iterator[None]:
+    """Hold a lock; the system frees it when its holder dies, however that happens.
+
+    Args:
+        file: the lock, in a folder that is there.
+        taken: what is said when another process holds it.
+
+    Raises:
+        BadInput: then.
+    """
+    with open(file, "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+            raise BadInput(taken) from None
+        yield
 
 
 @contextmanager

@@ -8,8 +8,6 @@ Credentials, region and endpoint come from the environment, as LanceDB documents
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 import re
 from collections.abc import Iterator
@@ -18,7 +16,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from polyvec.errors import BadInput
-from polyvec.files import saying_when_full
+from polyvec.files import locked, saying_when_full
 
 Place = Path | str
 """A folder, or the URL of a place in object storage."""
@@ -62,15 +60,8 @@ def writing(place: Place) -> Iterator[None]:
         yield
         return
     place.mkdir(parents=True, exist_ok=True)
-    with open(place / _LOCK, "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise
-            raise BadInput(
-                f"{place}: another process writes to this index; wait until it has finished"
-            ) from None
+    taken = f"{place}: another process writes to this index; wait until it has finished"
+    with locked(place / _LOCK, taken):
         yield
 
 

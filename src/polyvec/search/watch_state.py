@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from polyvec.errors import BadInput
-from polyvec.files import read_json, write_json
+from polyvec.files import locked, read_json, write_json
 from polyvec.search.known_texts import KnownTexts
 from polyvec.search.standing_queries import StandingQuery
 
@@ -177,15 +175,10 @@ def alone_with(state: Path) -> Iterator[None]:
         BadInput: when one does.
     """
     state.parent.mkdir(parents=True, exist_ok=True)
-    with open(state.with_name(f".{state.name}.lock"), "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise
-            raise BadInput(
-                f"{state}: another watch is answering from it just now; wait, or give this one a --state"
-            ) from None
+    taken = (
+        f"{state}: another watch is answering from it just now; wait, or give this one a --state"
+    )
+    with locked(state.with_name(f".{state.name}.lock"), taken):
         yield
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import resource
 import shutil
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from polyvec.console import console
 from polyvec.errors import BadInput
-from polyvec.files import read_json, write_json
+from polyvec.files import locked, read_json, write_json
 from polyvec.ranks import rank
 
 Options = Mapping[str, str | int | float | bool | None]
@@ -131,13 +130,8 @@ def only_run_in(folder: Path) -> Iterator[None]:
         BadInput: when another process works there.
     """
     _make_folder(folder)
-    with open(folder / ".lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BadInput(
-                f"{folder}: another run is working there; wait for it or give another --out"
-            ) from None
+    taken = f"{folder}: another run is working there; wait for it or give another --out"
+    with locked(folder / ".lock", taken):
         yield
 
 

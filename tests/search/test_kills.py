@@ -11,7 +11,9 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "index_kill_rounds.py"
 
 
 def test_a_killed_writer_loses_nothing(tmp_path: Path) -> None:
-    options = ["--rounds", "4", "--seconds", "60", "--folder", str(tmp_path)]
+    options = ["--rounds", "4", "--seconds", "60", "--folder", str(tmp_path / "rounds")]
+    options += ["--out", str(tmp_path / "rounds.json")]
+    (tmp_path / "rounds").mkdir()
     ended = subprocess.run(
         [sys.executable, str(SCRIPT), *options], capture_output=True, text=True, check=False
     )

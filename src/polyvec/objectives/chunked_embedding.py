@@ -33,7 +33,7 @@ def embed_in_chunks(
     chunk_tokens: int | None = None,
     recompute: bool = False,
 ) -> Tensor:
-    """Vectors of a column, shape (rows, d), in float32, shortest rows first.
+    """Vectors of a column, shape (rows, d), in float32 or more, shortest rows first.
 
     Args:
         model: embeds them.
@@ -47,7 +47,7 @@ def embed_in_chunks(
 
     def embed(part: Features) -> Tensor:
         vectors: Tensor = model(dict(part))["sentence_embedding"]
-        return vectors.float()
+        return vectors.to(torch.promote_types(vectors.dtype, torch.float32))
 
     if recompute and torch.is_grad_enabled():
         # Something has to ask for gradients; the weights, which get them, are not given.

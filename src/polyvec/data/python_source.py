@@ -197,6 +197,7 @@ def _module_code(module: ast.Module, lines: list[bytes]) -> str:
 
 
 def _does_nothing(statement: ast.stmt) -> bool:
+    """Whether a statement of the code that is read says only that somebody else has to write it."""
     if isinstance(statement, ast.Raise):
         raised = statement.exc.func if isinstance(statement.exc, ast.Call) else statement.exc
         return isinstance(raised, ast.Name) and raised.id == "NotImplementedError"

@@ -126,6 +126,15 @@ def test_an_encrypted_member_is_refused(tmp_path):
         members(path, anything)
 
 
+def test_an_unknown_packing_is_no_damage(tmp_path):
+    path = zipped(tmp_path / "a.zip", [("a", b"x")])
+    packed = bytearray(path.read_bytes())
+    packed[8] = packed[packed.index(b"PK\x01\x02") + 10] = 99  # the method, in both headers
+    path.write_bytes(packed)
+    with pytest.raises(BadInput, match=r"a\.zip: packed by a method .* pack it again with deflate"):
+        members(path, anything)
+
+
 def test_damaged_archives_are_named(tar, tmp_path):
     path = tar([(f"{number}", bytes(range(256)) * 9) for number in range(50)])
     path.write_bytes(path.read_bytes()[:-50])

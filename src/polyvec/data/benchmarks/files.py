@@ -167,7 +167,11 @@ def _saying_what_is_wrong(path: Path) -> Iterator[None]:
         raise BadInput(f"{path}: there is no such file") from None
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise BadInput(f"{path}: the compressed file is cut off or damaged") from None
-    except (tarfile.TarError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (tarfile.TarError, zipfile.BadZipFile) as error:
         raise BadInput(f"{path}: not a whole archive ({error})") from None
+    except NotImplementedError:  # what zipfile raises of methods that it does not know
+        raise BadInput(
+            f"{path}: packed by a method that cannot be unpacked here; pack it again with deflate"
+        ) from None
     except OSError as error:
         raise BadInput(f"{path}: cannot be opened: {error.strerror or error}") from None
